@@ -1,0 +1,119 @@
+// The run contract: what the launcher (this folder), the machine (startup-scripts/) and everyone who reads a run agree on.
+// Object names are in docs/run-contract.md; startup-scripts/supervisor/ reads and writes the same shapes in Python.
+
+/** Raised when a shape below changes in a way that an older reader would misread. */
+export const SCHEMA = 1;
+
+/** `gs://DATA/environment.json`, written by the Pulumi program; how every `mlt` command knows its environment. */
+export interface Environment {
+  schema: number;
+  environment: string;
+  project: string;
+  scope: "solo" | "foundation" | "student";
+  region: string;
+  /** Zones in the order in which machines are tried. */
+  zones: string[];
+  buckets: { data: string; scratch: string };
+  /** The machines' service account. */
+  serviceAccount: string;
+  training?: {
+    /** Instance template by region: its name in `project`. */
+    templates: Record<string, string>;
+    machineType: string;
+    spot: boolean;
+    /** Longest a run may take, in hours, all attempts together; the default and the ceiling. */
+    maxHours: number;
+    /** How often a preempted run is started again at most. */
+    maxRestarts: number;
+    /** Machine types that a package or flag may ask for; absent: any. */
+    allowedMachineTypes?: string[];
+    /** The image's exact name or family, for the record. */
+    image: string;
+  };
+  /** Labels that every machine and disk of this environment carries. */
+  labels: Record<string, string>;
+}
+
+/** `gs://DATA/runs/ID/spec.json`: all that the machine needs to know, written once, before the machine exists. */
+export interface RunSpec {
+  schema: number;
+  /** `<package ≤ 20>-<yyyymmddhhmmss>-<4 hex>` */
+  id: string;
+  environment: string;
+  project: string;
+  package: {
+    name: string;
+    /** `code/<sha256>.tar.gz` in the data bucket. */
+    object: string;
+    sha256: string;
+  };
+  /** Program and arguments, as training.yaml gives them; run without a shell. */
+  command: string[];
+  /** What followed `--` on the command line; appended to `command`. */
+  arguments: string[];
+  /** The Python that the package asks for: a lower bound such as `3.11`; absent: any that the machine has. */
+  python?: string;
+  /** Prefixes below `input/` in the data bucket, copied to `$DATA_DIR/<prefix>` before the command starts. */
+  inputs: string[];
+  buckets: { data: string; scratch: string };
+  /** RFC 3339: no attempt runs past it. */
+  deadline: string;
+  maxRestarts: number;
+  /** Minutes that a failed machine stays up, within the deadline; 0: it goes at once. */
+  keepMinutes: number;
+  machineType: string;
+  spot: boolean;
+  createdAt: string;
+}
+
+export const PHASES = [
+  "submitted",
+  "queued",
+  "provisioning",
+  "booting",
+  "installing",
+  "running",
+  "saving",
+  "succeeded",
+  "failed",
+  "timedOut",
+  "cancelled",
+  "preempted",
+  "lost",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** `gs://DATA/runs/ID/status.json`. Every write carries `ifGenerationMatch` and the writer's attempt. */
+export interface RunStatus {
+  schema: number;
+  id: string;
+  phase: Phase;
+  /** From 1; the launcher alone raises it. */
+  attempt: number;
+  /** The machine of this attempt; absent before `provisioning`. */
+  machine?: { name: string; zone: string; type: string; spot: boolean; image?: string; region?: string };
+  /** The trainer's exit code, if it ran to its end; a signal n counts as 128 + n. */
+  exitCode?: number;
+  /** One line in the user's words: `pip install failed: exit 1, requirements.txt line 14`. */
+  reason?: string;
+  restarts: number;
+  cancelRequested?: boolean;
+  /** RFC 3339; absent until the thing happened. */
+  times: {
+    submitted: string;
+    /** First sign of this attempt's machine. */
+    booting?: string;
+    installing?: string;
+    /** The trainer's start. */
+    running?: string;
+    saving?: string;
+    ended?: string;
+  };
+  /** RFC 3339, rewritten by the guest every 10 s. */
+  heartbeat?: string;
+  deadline: string;
+  /** Estimated cost so far in `currency`, from catalog/prices with its date; absent when the price is unknown. */
+  cost?: { amount: number; currency: "USD"; asOf: string };
+  /** `$OUTPUT_DIR/metrics.json` of the trainer, if it wrote one of at most 16 KiB. */
+  metrics?: Record<string, unknown>;
+}
