@@ -39,6 +39,8 @@ export interface Resource {
   project: string;
   /** Policies on the resource itself or on what holds it (a bucket's, a service account's); the project's is added. */
   policies?: Policy[];
+  /** What a condition reads by `api.getAttribute`, for example `storage.googleapis.com/objectListPrefix`. */
+  attributes?: Readonly<Record<string, string>>;
 }
 
 /** Decides by IAM bindings and their conditions, as Google would. */

@@ -46,10 +46,23 @@ export class Faults {
     return this.#planned;
   }
 
-  /** The next fault for this call, counted as used; `undefined` if there is none. */
-  take(service: string, method: string, path: string): Fault | undefined {
+  /** Removes one planned fault; false if there is none of this id. */
+  remove(id: string): boolean {
+    const index = this.#planned.findIndex((fault) => fault.id === id);
+    if (index >= 0) this.#planned.splice(index, 1);
+    return index >= 0;
+  }
+
+  /**
+   * The next fault for this call, counted as used; `undefined` if there is none. `call`: faults that strike before any
+   * service sees the call (the server takes them); `operation`: faults of the operation that the call starts (the
+   * service takes them).
+   */
+  take(service: string, method: string, path: string, kind?: "call" | "operation"): Fault | undefined {
     const now = this.#now();
     for (const fault of this.#planned) {
+      const ofOperation = fault.operationError !== undefined || fault.operationHangs === true;
+      if (kind !== undefined && ofOperation !== (kind === "operation")) continue;
       if (fault.service && fault.service !== service) continue;
       if (fault.method && fault.method !== method) continue;
       if (fault.path && !new RegExp(fault.path).test(path)) continue;

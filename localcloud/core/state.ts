@@ -82,6 +82,12 @@ export class State {
     return found as Collection<T>;
   }
 
+  /** Removes a collection with all its records. */
+  drop(name: string): void {
+    this.#collections.delete(name);
+    rmSync(join(this.folder, "records", name), { recursive: true, force: true });
+  }
+
   /** A folder for what is no record: object contents, disks, logs. */
   directory(...parts: string[]): string {
     const path = join(this.folder, ...parts);

@@ -1,0 +1,86 @@
+/**
+ * The permissions that this local cloud knows, by resource type. A permission outside this table is an error and never
+ * granted or denied in silence. Source: Google's IAM permissions reference, read 2026-11.
+ */
+const VERBS: Record<string, string> = {
+  "storage.buckets":
+    "create delete enableObjectRetention get getIamPolicy getIpFilter list relocate restore setIamPolicy setIpFilter update",
+  "storage.objects":
+    "create createContext delete deleteContext get getIamPolicy list move overrideUnlockedRetention restore setIamPolicy setRetention update updateContext",
+  "storage.multipartUploads": "abort create list listParts",
+  "storage.folders": "create delete get list rename",
+  "storage.managedFolders": "create delete get getIamPolicy list setIamPolicy",
+  "storage.anywhereCaches": "create disable get list pause resume update",
+  "storage.bucketOperations": "cancel get list",
+  "storage.hmacKeys": "create delete get list update",
+
+  "compute.acceleratorTypes": "get list",
+  "compute.addresses": "create createInternal delete deleteInternal get list setLabels use useInternal",
+  "compute.autoscalers": "create delete get list update",
+  "compute.diskTypes": "get list",
+  "compute.disks":
+    "addResourcePolicies create createSnapshot delete get getIamPolicy list removeResourcePolicies resize setIamPolicy setLabels update use useReadOnly",
+  "compute.firewalls": "create delete get list update",
+  "compute.globalAddresses": "create createInternal delete deleteInternal get list setLabels use",
+  "compute.globalOperations": "delete get getIamPolicy list setIamPolicy",
+  "compute.images":
+    "create delete deprecate get getFromFamily getIamPolicy list setIamPolicy setLabels update useReadOnly",
+  "compute.instanceGroupManagers": "create delete get list update use",
+  "compute.instanceGroups": "create delete get list update use",
+  "compute.instanceTemplates": "create delete get getIamPolicy list setIamPolicy useReadOnly",
+  "compute.instances":
+    "addAccessConfig addMaintenancePolicies addResourcePolicies attachDisk create createTagBinding delete deleteAccessConfig deleteTagBinding detachDisk get getEffectiveFirewalls getGuestAttributes getIamPolicy getScreenshot getSerialPortOutput getShieldedInstanceIdentity getShieldedVmIdentity list listReferrers osAdminLogin osLogin removeMaintenancePolicies removeResourcePolicies reset resume sendDiagnosticInterrupt setDeletionProtection setDiskAutoDelete setIamPolicy setLabels setMachineResources setMachineType setMetadata setMinCpuPlatform setName setScheduling setServiceAccount setShieldedInstanceIntegrityPolicy setShieldedVmIntegrityPolicy setTags simulateMaintenanceEvent start startWithEncryptionKey stop suspend update updateAccessConfig updateDisplayDevice updateNetworkInterface updateSecurity updateShieldedInstanceConfig updateShieldedVmConfig use useReadOnly",
+  "compute.machineImages": "create delete get getIamPolicy list setIamPolicy useReadOnly",
+  "compute.machineTypes": "get list",
+  "compute.networks":
+    "access addPeering create delete get getEffectiveFirewalls list mirror removePeering setFirewallPolicy switchToCustomMode update updatePeering updatePolicy use useExternalIp",
+  "compute.projects":
+    "get setCommonInstanceMetadata setDefaultNetworkTier setDefaultServiceAccount setUsageExportBucket",
+  "compute.regionOperations": "delete get getIamPolicy list setIamPolicy",
+  "compute.regions": "get list",
+  "compute.reservations": "create delete get list resize update",
+  "compute.resourcePolicies": "create delete get getIamPolicy list setIamPolicy update use useReadOnly",
+  "compute.routers": "create delete get list update use",
+  "compute.routes": "create delete get list",
+  "compute.snapshots": "create delete get getIamPolicy list setIamPolicy setLabels useReadOnly",
+  "compute.subnetworks":
+    "create delete expandIpCidrRange get getIamPolicy list mirror setIamPolicy setPrivateIpGoogleAccess update use useExternalIp",
+  "compute.zoneOperations": "delete get getIamPolicy list setIamPolicy",
+  "compute.zones": "get list",
+
+  "iam.roles": "create delete get list undelete update",
+  "iam.serviceAccountKeys": "create delete disable enable get list",
+  "iam.serviceAccounts":
+    "actAs create delete disable enable get getAccessToken getIamPolicy getOpenIdToken implicitDelegation list setIamPolicy signBlob signJwt undelete update",
+
+  "resourcemanager.projects":
+    "create createBillingAssignment delete deleteBillingAssignment get getIamPolicy list setIamPolicy undelete update updateLiens",
+  "serviceusage.services": "disable enable get list use",
+  "serviceusage.operations": "cancel delete get list",
+  "serviceusage.quotas": "get update",
+
+  "iap.tunnelInstances": "accessViaIAP getIamPolicy setIamPolicy",
+  "logging.logEntries": "create list route",
+  "logging.logs": "delete list",
+  "logging.views": "access get list",
+  "monitoring.timeSeries": "create list",
+  "monitoring.metricDescriptors": "create delete get list",
+  "monitoring.monitoredResourceDescriptors": "get list",
+};
+
+export const PERMISSIONS: ReadonlySet<string> = new Set(
+  Object.entries(VERBS).flatMap(([type, verbs]) => verbs.split(" ").map((verb) => `${type}.${verb}`)),
+);
+
+/** Every known permission that fits one of the patterns: a name, or a prefix that ends in `*`. */
+export function expand(...patterns: string[]): Set<string> {
+  const found = new Set<string>();
+  for (const pattern of patterns) {
+    const wanted = [...PERMISSIONS].filter((permission) =>
+      pattern.endsWith("*") ? permission.startsWith(pattern.slice(0, -1)) : permission === pattern,
+    );
+    if (wanted.length === 0) throw new Error(`No permission fits ${pattern}: the table of permissions lacks it.`);
+    for (const permission of wanted) found.add(permission);
+  }
+  return found;
+}
