@@ -1,0 +1,77 @@
+"""Child processes in groups of their own, ended when a stop is asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import IO, Any, Callable
+
+from .errors import RunFailed, Stopped
+from .stop import Stop
+
+
+def run_child(
+    command: list[str],
+    stop: Stop,
+    *,
+    output: IO[bytes],
+    env: dict[str, str],
+    cwd: str,
+    user: tuple[int, int] | None = None,
+    seconds: float | None = None,
+    what: str = "",
+    tick: Callable[[], None] | None = None,
+) -> int:
+    """Runs `command` (no shell), both its outputs to `output`; its exit code, 128 + n for signal n.
+
+    `Stopped` if a stop came first; `RunFailed` after `seconds`. Its whole process group is gone when this returns.
+    """
+    options: dict[str, Any] = {}
+    if user is not None:
+        options = {"user": user[0], "group": user[1], "extra_groups": []}
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+        **options,
+    )
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                code = process.wait(0.2)
+                return code if code >= 0 else 128 - code
+            except subprocess.TimeoutExpired:
+                pass
+            if tick is not None:
+                tick()
+            if stop.asked:
+                _end(process, stop)
+                raise Stopped(stop.reason)
+            if end is not None and time.monotonic() > end:
+                raise RunFailed(f"{what or command[0]} did not end within {seconds:.0f} s")
+    finally:
+        # What the command left behind in its group would go on using the machine.
+        _signal(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _end(process: subprocess.Popen[bytes], stop: Stop) -> None:
+    """SIGTERM, then time to save (less if the power goes), before the caller's SIGKILL."""
+    _signal(process.pid, signal.SIGTERM)
+    began = time.monotonic()
+    while process.poll() is None and time.monotonic() < began + stop.grace:
+        time.sleep(0.05)
+
+
+def _signal(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass

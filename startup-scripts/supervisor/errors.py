@@ -1,0 +1,25 @@
+"""The ways in which a run ends early."""
+
+from __future__ import annotations
+
+
+class RunFailed(Exception):
+    """The run cannot go on. The text becomes `reason` in status.json: one line in the user's words."""
+
+
+class NotOurs(Exception):
+    """Another attempt or a final phase stands in status.json: this machine has nothing left to do but go."""
+
+
+class Stopped(Exception):
+    """Work was given up because a stop was asked for; the reason is with whoever asked."""
+
+
+class MachineUnusable(Exception):
+    """Too little is known to report anything anywhere but on the console (a metadata key is missing or malformed)."""
+
+
+def one_line(text: object, limit: int = 300) -> str:
+    """`text` as one printable line of at most `limit` characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

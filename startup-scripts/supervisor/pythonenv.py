@@ -1,0 +1,153 @@
+"""The trainer's Python: an interpreter that is new enough, a virtual environment, the locked requirements."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from typing import IO, Callable
+
+from . import apt, limits
+from .child import run_child
+from .errors import RunFailed
+from .stop import Stop
+
+NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9")
+MARKER = "requirements.sha256"
+
+
+def find(bound: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
+    """An interpreter of at least `bound`, the machine's own `python3` before others."""
+    seen = []
+    for name in NAMES:
+        path = shutil.which(name)
+        version = _version(path) if path else None
+        if path is None or version is None:
+            continue
+        if bound is None or version >= bound:
+            return path, version
+        seen.append(f"{version[0]}.{version[1]}")
+    if bound is None:
+        raise RunFailed("this machine has no python3")
+    raise RunFailed(
+        f"the package asks for Python {bound[0]}.{bound[1]} or newer; this machine has {', '.join(seen) or 'none'}: "
+        "choose a newer image or lower `python` in training.yaml"
+    )
+
+
+def _version(path: str) -> tuple[int, int] | None:
+    code = "import sys; print(*sys.version_info[:2])"
+    try:
+        answer = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        major, minor = answer.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _has_venv(python: str) -> bool:
+    answer = subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True, timeout=60, check=False)
+    return answer.returncode == 0
+
+
+def prepare(
+    *,
+    package: str,
+    venv: str,
+    bound: tuple[int, int] | None,
+    stop: Stop,
+    output: IO[bytes],
+    say: Callable[[str], None],
+    note: Callable[[str], None],
+) -> None:
+    """Makes `venv` with what `package`/requirements.txt locks; a finished one of the same lock is used again."""
+    python, version = find(bound)
+    requirements = os.path.join(package, "requirements.txt")
+    wanted = _fingerprint(requirements, version)
+    marker = os.path.join(venv, MARKER)
+    if os.path.exists(marker):
+        with open(marker, encoding="ascii") as file:
+            if file.read() == wanted:
+                say("requirements are installed already")
+                return
+    if not _has_venv(python):
+
+        def tell(text: str) -> None:
+            say(text)
+            note(text)
+
+        tell("this image lacks python3-venv: installing it with apt")
+        apt.install([_venv_package(python, version)], stop, output, tell)
+        note("")
+    say(f"making a virtual environment with Python {version[0]}.{version[1]} ({python})")
+    env = _pip_env()
+    if os.path.lexists(venv):
+        shutil.rmtree(venv)
+    code = run_child([python, "-I", "-m", "venv", venv], stop, output=output, env=env, cwd=package, seconds=600)
+    if code != 0:
+        raise RunFailed(f"python -m venv failed: exit {code}")
+    if os.path.exists(requirements):
+        say("installing requirements.txt")
+        _pip(venv, package, env, stop, output)
+    with open(marker, "w", encoding="ascii") as file:
+        file.write(wanted)
+
+
+def _venv_package(python: str, version: tuple[int, int]) -> str:
+    return "python3-venv" if os.path.basename(python) == "python3" else f"python{version[0]}.{version[1]}-venv"
+
+
+def _fingerprint(requirements: str, version: tuple[int, int]) -> str:
+    digest = hashlib.sha256(f"{version}".encode())
+    if os.path.exists(requirements):
+        with open(requirements, "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _pip_env() -> dict[str, str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "NOTIFY_", "WATCHDOG_"))}
+    env.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    # The startup script's HOME is unset; pip wants one for its settings.
+    env.setdefault("HOME", "/root" if os.geteuid() == 0 else "/tmp")
+    return env
+
+
+def _pip(venv: str, package: str, env: dict[str, str], stop: Stop, output: IO[bytes]) -> None:
+    command = [
+        os.path.join(venv, "bin", "python"),
+        *("-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"),
+        *("--no-input", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off"),
+        *("--root-user-action", "ignore", "-r", "requirements.txt"),
+    ]
+    began = os.fstat(output.fileno()).st_size
+    code = run_child(
+        command, stop, output=output, env=env, cwd=package, seconds=limits.INSTALL_SECONDS, what="pip install"
+    )
+    if code == 0:
+        return
+    with open(output.name, "rb") as file:
+        file.seek(began)
+        said = file.read(1024 * 1024).decode("utf-8", "replace")
+    with open(os.path.join(package, "requirements.txt"), encoding="utf-8", errors="replace") as file:
+        line = line_of_failure(said, file.read())
+    where = f", requirements.txt line {line}" if line else ""
+    raise RunFailed(f"pip install failed: exit {code}{where}")
+
+
+def line_of_failure(said: str, requirements: str) -> int | None:
+    """The line of requirements.txt that pip's output blames, as far as it says."""
+    errors = [line for line in said.splitlines() if re.match(r"\s*(ERROR|    )", line)]
+    for pattern in (r"\(from -r requirements\.txt \(line (\d+)\)\)", r"(?:from|at) line (\d+) of \S*requirements\.txt"):
+        found = re.search(pattern, "\n".join(errors))
+        if found:
+            return int(found.group(1))
+    lines = requirements.splitlines()
+    for error in errors:
+        for name in re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==", error) + re.findall(r"found for ([A-Za-z0-9._-]+)", error):
+            for number, line in enumerate(lines, 1):
+                if re.match(rf"{re.escape(name)}\s*(\[|==|;|@|$)", line.strip(), re.IGNORECASE):
+                    return number
+    return None
