@@ -1,0 +1,95 @@
+import type { RunSpec, RunStatus } from "./contract.ts";
+import type { Engine } from "./engines/engine.ts";
+import type { OpenEnvironment } from "./environment.ts";
+import { meant } from "./environment.ts";
+import { UserError } from "./errors.ts";
+import { isRunId, runMoment } from "./ids.ts";
+import { isSilent, reconciled } from "./reconcile.ts";
+import { changeStatus, readStored } from "./status.ts";
+
+/** The engine of an environment; the module is loaded when a machine has to be asked for. */
+export async function engineOf(_environment: OpenEnvironment): Promise<Engine> {
+  const { VmEngine } = await import("./engines/vm.ts");
+  return new VmEngine();
+}
+
+export interface ReadOptions {
+  engine?: Engine;
+  now?: () => number;
+}
+
+/** A run's status as it is: a run whose machine went without a word is written off first. */
+export async function readStatus(
+  environment: OpenEnvironment,
+  id: string,
+  options: ReadOptions = {},
+): Promise<RunStatus> {
+  const { objects, buckets } = environment;
+  if (!isRunId(id)) throw await unknownRun(environment, id);
+  const stored = await readStored(objects, buckets.data, id);
+  if (!stored) throw await unknownRun(environment, id);
+  return reconcile(environment, stored.status, options);
+}
+
+/** Asks for the machine of a silent run and writes what became of it; any other status comes back as it is. */
+export async function reconcile(
+  environment: OpenEnvironment,
+  status: RunStatus,
+  options: ReadOptions = {},
+): Promise<RunStatus> {
+  const now = options.now ?? Date.now;
+  if (!isSilent(status, now())) return status;
+  const engine = options.engine ?? (await engineOf(environment));
+  const machine = status.machine ? await engine.state(environment, status.machine) : "gone";
+  if (machine === "running") return status;
+  const { objects, buckets } = environment;
+  const stored = await changeStatus(objects, buckets.data, status.id, "reconciler", (current) =>
+    current.attempt === status.attempt ? reconciled(current, machine, now()) : undefined,
+  );
+  return stored.status;
+}
+
+export async function readSpec(environment: OpenEnvironment, id: string): Promise<RunSpec> {
+  const found = isRunId(id)
+    ? await environment.objects.readJson<RunSpec>(environment.buckets.data, `runs/${id}/spec.json`)
+    : undefined;
+  if (!found) throw await unknownRun(environment, id);
+  return found.value;
+}
+
+/** Run ids, newest first. */
+export async function listIds(environment: OpenEnvironment): Promise<string[]> {
+  const { prefixes } = await environment.objects.list(environment.buckets.data, { prefix: "runs/", delimiter: "/" });
+  const ids = prefixes.map((prefix) => prefix.slice("runs/".length, -1)).filter(isRunId);
+  return ids.sort((a, b) => (runMoment(a) < runMoment(b) ? 1 : -1));
+}
+
+/** The newest runs, newest first, each reconciled. */
+export async function listRuns(
+  environment: OpenEnvironment,
+  options: ReadOptions & { limit?: number } = {},
+): Promise<{ runs: RunStatus[]; more: number }> {
+  const ids = await listIds(environment);
+  const wanted = ids.slice(0, options.limit ?? ids.length);
+  const runs: RunStatus[] = [];
+  // Ten at a time: fast enough for hundreds of runs, and no burst that Google would slow down.
+  for (let start = 0; start < wanted.length; start += 10) {
+    const read = wanted.slice(start, start + 10).map(async (id) => {
+      const stored = await readStored(environment.objects, environment.buckets.data, id);
+      return stored && reconcile(environment, stored.status, options);
+    });
+    for (const run of await Promise.all(read)) if (run) runs.push(run);
+  }
+  return { runs, more: ids.length - wanted.length };
+}
+
+async function unknownRun(environment: OpenEnvironment, id: string): Promise<UserError> {
+  const ids = await listIds(environment);
+  if (ids.length === 0) {
+    return new UserError(
+      `There is no run ${id}: the environment ${environment.environment} has had none. \`mlt train DIR\` starts one.`,
+    );
+  }
+  const latest = ids.slice(0, 3).join(", ");
+  return new UserError(`There is no run ${id} in ${environment.environment}.${meant(id, ids)} The latest: ${latest}`);
+}

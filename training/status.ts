@@ -1,0 +1,122 @@
+import type { Phase, RunSpec, RunStatus } from "./contract.ts";
+import { SCHEMA } from "./contract.ts";
+import { Conflict, type Objects } from "./storage.ts";
+
+/** Who writes a status. The reconciler is any reader that finds a machine gone without a word. */
+export type Writer = "launcher" | "guest" | "reconciler";
+
+/** Phases in which a machine is, or may be, there for the run. */
+export const ACTIVE: readonly Phase[] = ["provisioning", "booting", "installing", "running", "saving"];
+
+const ENDED: readonly Phase[] = ["succeeded", "failed", "timedOut", "cancelled", "lost"];
+// `cancelled` only after `cancelRequested`.
+const GUEST_ENDS: readonly Phase[] = ["failed", "preempted", "timedOut", "cancelled"];
+
+/** Who may write which phase after which; what is not here is refused. The same phase again is a heartbeat. */
+export const TRANSITIONS: Readonly<Record<Writer, Readonly<Partial<Record<Phase, readonly Phase[]>>>>> = {
+  launcher: {
+    submitted: ["queued", "provisioning", "cancelled", "failed"],
+    queued: ["queued", "provisioning", "cancelled", "failed"],
+    provisioning: ["provisioning", "queued", "cancelled", "failed"],
+    booting: ["cancelled"],
+    installing: ["cancelled"],
+    running: ["cancelled"],
+    saving: ["cancelled"],
+    preempted: ["provisioning", "cancelled"],
+  },
+  guest: {
+    // The machine can be faster than the launcher's own next write.
+    submitted: ["booting", ...GUEST_ENDS],
+    queued: ["booting", ...GUEST_ENDS],
+    provisioning: ["booting", ...GUEST_ENDS],
+    // A boot that finds its own attempt past `booting` starts over from the checkpoint.
+    booting: ["booting", "installing", "saving", ...GUEST_ENDS],
+    installing: ["booting", "running", "saving", ...GUEST_ENDS],
+    running: ["booting", "saving", ...GUEST_ENDS],
+    saving: ["booting", "saving", "succeeded", ...GUEST_ENDS],
+  },
+  reconciler: {
+    provisioning: ["timedOut", "lost", "cancelled"],
+    booting: ["timedOut", "lost", "cancelled"],
+    installing: ["timedOut", "lost", "cancelled"],
+    running: ["timedOut", "lost", "cancelled"],
+    saving: ["timedOut", "lost", "cancelled"],
+  },
+};
+
+export function mayWrite(writer: Writer, from: Phase, to: Phase): boolean {
+  return TRANSITIONS[writer][from]?.includes(to) ?? false;
+}
+
+/** Whether nothing more happens by itself: `preempted` ends a run only when its restarts are used up. */
+export function isTerminal(status: RunStatus, maxRestarts: number): boolean {
+  return ENDED.includes(status.phase) || (status.phase === "preempted" && status.restarts >= maxRestarts);
+}
+
+export function firstStatus(spec: RunSpec): RunStatus {
+  const { id, createdAt, deadline } = spec;
+  return {
+    schema: SCHEMA,
+    id,
+    phase: "submitted",
+    attempt: 1,
+    restarts: 0,
+    times: { submitted: createdAt },
+    deadline,
+  };
+}
+
+/** The status of the next attempt: what belonged to the last machine is gone, what belongs to the run stays. */
+export function nextAttempt(status: RunStatus, now: string): RunStatus {
+  const { machine: _machine, exitCode: _exitCode, reason: _reason, heartbeat: _heartbeat, ...rest } = status;
+  return {
+    ...rest,
+    phase: "provisioning",
+    attempt: status.attempt + 1,
+    restarts: status.restarts + 1,
+    times: { submitted: status.times.submitted },
+    heartbeat: now,
+  };
+}
+
+export interface Stored {
+  status: RunStatus;
+  generation: string;
+}
+
+export const statusObject = (id: string): string => `runs/${id}/status.json`;
+
+export async function readStored(objects: Objects, bucket: string, id: string): Promise<Stored | undefined> {
+  const found = await objects.readJson<RunStatus>(bucket, statusObject(id));
+  return found && { status: found.value, generation: found.generation };
+}
+
+/**
+ * Reads, changes and writes a status, again and again until nobody wrote in between. `change` gives the new status or
+ * `undefined` to leave the one it was given. Refuses what the table of transitions does not hold.
+ */
+export async function changeStatus(
+  objects: Objects,
+  bucket: string,
+  id: string,
+  writer: Writer,
+  change: (status: RunStatus) => RunStatus | undefined,
+): Promise<Stored> {
+  for (let round = 0; ; round += 1) {
+    const stored = await readStored(objects, bucket, id);
+    if (!stored) throw new Error(`runs/${id}/status.json is gone`);
+    const next = change(structuredClone(stored.status));
+    if (!next) return stored;
+    const { phase } = stored.status;
+    if (next.phase !== phase && !mayWrite(writer, phase, next.phase)) {
+      throw new Error(`${writer} may not turn run ${id} from ${phase} to ${next.phase}`);
+    }
+    try {
+      const generation = await objects.writeJson(bucket, statusObject(id), next, stored.generation);
+      return { status: next, generation };
+    } catch (error) {
+      if (!(error instanceof Conflict) || round >= 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 200));
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import type { File, Storage } from "@google-cloud/storage";
+import { storageRoot } from "./endpoints.ts";
+import { explained, messageOf, statusOf, UserError } from "./errors.ts";
+
+/** What was in an object when it was read. */
+export interface Content {
+  data: Buffer;
+  /** Names this very content: a write with it as precondition fails if somebody else wrote in between. */
+  generation: string;
+}
+
+export interface ObjectInfo {
+  name: string;
+  size: number;
+  updated: string;
+  generation: string;
+  /** Base64, as Google gives it. */
+  crc32c: string;
+}
+
+export interface Listing {
+  objects: ObjectInfo[];
+  /** With a delimiter: the "folders". */
+  prefixes: string[];
+}
+
+/** A write found another generation than the one it was made for. */
+export class Conflict extends Error {
+  override name = "Conflict";
+}
+
+const RETRY = { autoRetry: true, maxRetries: 5, totalTimeout: 120 };
+
+/** The few things that this project does with objects, over Google's official client, loaded when it is first needed. */
+export class Objects {
+  #client: Promise<Storage> | undefined;
+
+  client(): Promise<Storage> {
+    this.#client ??= import("@google-cloud/storage").then(({ Storage }) => {
+      const apiEndpoint = storageRoot();
+      return new Storage(
+        apiEndpoint ? { apiEndpoint, useAuthWithCustomEndpoint: true, retryOptions: RETRY } : { retryOptions: RETRY },
+      );
+    });
+    return this.#client;
+  }
+
+  async file(bucket: string, name: string, generation?: string): Promise<File> {
+    return (await this.client()).bucket(bucket).file(name, generation ? { generation } : {});
+  }
+
+  /** `undefined` if there is no such object (a missing bucket is an error). */
+  async read(bucket: string, name: string, start = 0): Promise<Content | undefined> {
+    const file = await this.file(bucket, name);
+    const chunks: Buffer[] = [];
+    let generation = "";
+    try {
+      const stream = file.createReadStream(start > 0 ? { start, validation: false } : {});
+      stream.on("response", (response: { headers: Record<string, string> }) => {
+        const headers = new Headers(response.headers);
+        generation = headers.get("x-goog-generation") ?? "";
+      });
+      for await (const chunk of stream) chunks.push(chunk as Buffer);
+      if (!generation) generation = String((await file.getMetadata())[0].generation ?? "");
+    } catch (error) {
+      if (statusOf(error) === 416) return { data: Buffer.alloc(0), generation };
+      if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
+      throw explainedBucket(error, bucket, `Reading gs://${bucket}/${name}`);
+    }
+    return { data: Buffer.concat(chunks), generation };
+  }
+
+  async readJson<T>(bucket: string, name: string): Promise<{ value: T; generation: string } | undefined> {
+    const found = await this.read(bucket, name);
+    if (!found) return undefined;
+    try {
+      return { value: JSON.parse(found.data.toString("utf8")) as T, generation: found.generation };
+    } catch {
+      throw new UserError(`gs://${bucket}/${name} is not JSON: somebody wrote it by hand, or it is not ours.`);
+    }
+  }
+
+  /** @returns the new generation; throws `Conflict` when the precondition does not hold. */
+  async write(
+    bucket: string,
+    name: string,
+    data: string | Buffer,
+    options: { ifGeneration?: string | number; contentType?: string } = {},
+  ): Promise<string> {
+    const file = await this.file(bucket, name);
+    const { ifGeneration, contentType = "application/octet-stream" } = options;
+    try {
+      await file.save(data, {
+        resumable: false,
+        contentType,
+        ...(ifGeneration === undefined ? {} : { preconditionOpts: { ifGenerationMatch: ifGeneration } }),
+      });
+    } catch (error) {
+      if (statusOf(error) === 412) throw new Conflict(`gs://${bucket}/${name} changed in between`);
+      throw explainedBucket(error, bucket, `Writing gs://${bucket}/${name}`);
+    }
+    return String(file.metadata.generation ?? "");
+  }
+
+  writeJson(bucket: string, name: string, value: unknown, ifGeneration?: string | number): Promise<string> {
+    const options = ifGeneration === undefined ? {} : { ifGeneration };
+    return this.write(bucket, name, `${JSON.stringify(value, null, 2)}\n`, {
+      ...options,
+      contentType: "application/json",
+    });
+  }
+
+  async info(bucket: string, name: string): Promise<ObjectInfo | undefined> {
+    try {
+      const [metadata] = await (await this.file(bucket, name)).getMetadata();
+      return infoOf(metadata);
+    } catch (error) {
+      if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
+      throw explainedBucket(error, bucket, `Reading gs://${bucket}/${name}`);
+    }
+  }
+
+  /** Everything below a prefix, page by page; with `limit` no more than that. */
+  async list(
+    bucket: string,
+    query: { prefix: string; delimiter?: string; startOffset?: string; limit?: number },
+  ): Promise<Listing> {
+    const handle = (await this.client()).bucket(bucket);
+    const listing: Listing = { objects: [], prefixes: [] };
+    const { limit, ...rest } = query;
+    let page: Record<string, unknown> | null = { ...rest, autoPaginate: false, maxResults: limit ?? 1000 };
+    try {
+      while (page) {
+        const [files, next, response] = (await handle.getFiles(page)) as unknown as [
+          File[],
+          Record<string, unknown> | null,
+          { prefixes?: string[] },
+        ];
+        listing.objects.push(...files.map((file) => infoOf(file.metadata)));
+        listing.prefixes.push(...(response?.prefixes ?? []));
+        page = limit === undefined ? next : null;
+      }
+    } catch (error) {
+      throw explainedBucket(error, bucket, `Listing gs://${bucket}/${query.prefix}`);
+    }
+    return listing;
+  }
+}
+
+function infoOf(metadata: File["metadata"]): ObjectInfo {
+  return {
+    name: String(metadata.name),
+    size: Number(metadata.size ?? 0),
+    updated: String(metadata.updated ?? ""),
+    generation: String(metadata.generation ?? ""),
+    crc32c: String(metadata.crc32c ?? ""),
+  };
+}
+
+function isMissingBucket(error: unknown): boolean {
+  return /bucket does not exist|no such bucket/i.test(`${messageOf(error)} ${(error as Error).message}`);
+}
+
+function explainedBucket(error: unknown, bucket: string, doing: string): unknown {
+  if (statusOf(error) === 404) {
+    return new UserError(
+      `The bucket gs://${bucket} does not exist. Check the name, or run \`pulumi up\` to create it.`,
+    );
+  }
+  return explained(error, doing);
+}
