@@ -25,8 +25,6 @@ export interface BucketRecord {
   updated: string;
   settings: BucketSettings;
   policy: Policy;
-  /** Counts changes of the policy, for its etag. */
-  policyVersion: number;
   /** Set while the bucket is soft-deleted. */
   softDeleteTime?: string;
   hardDeleteTime?: string;

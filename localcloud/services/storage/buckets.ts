@@ -63,7 +63,6 @@ async function insert(service: Service, call: Call): Promise<Reply> {
     updated: now,
     settings,
     policy: firstPolicy(project, settings.uniformAccess.enabled),
-    policyVersion: 1,
   };
   return { json: bucketJson(service.store.save(bucket)) };
 }
@@ -147,7 +146,7 @@ function remove(service: Service, call: Call): Reply {
 
 function restore(service: Service, call: Call): Reply {
   const bucket = deletedBucket(service, call);
-  service.permissions.onProject(call.principal, "storage.buckets.restore", bucket.project);
+  service.permissions.onBucket(call.principal, "storage.buckets.restore", bucket);
   const taken = service.store.bucket(bucket.name);
   if (taken) throw conflict(taken, bucket.project);
   const { softDeleteTime: _, hardDeleteTime: __, ...live } = bucket;
