@@ -1,0 +1,67 @@
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { runOrThrow } from "../command.ts";
+import { seconds } from "../packages.ts";
+import { ensureRootArchive, inTemporaryFolder, recipeFolder } from "../rootfs/build.ts";
+import { NOT_IN_STOCK_IMAGES } from "../rootfs/files.ts";
+
+/**
+ * Guests see the user ids 0…65535; on the host these are ids from here on, which belong to nobody. One range for all
+ * guests: an overlay cannot be mapped at mount time, and giving every file another owner at each boot would copy it.
+ */
+export const FIRST_ID = 1_879_048_192;
+export const ID_COUNT = 65_536;
+
+export function rootFolder(): string {
+  return join(recipeFolder(), "root");
+}
+
+/** Unpacks the root file system and gives it to the guests' users, once. */
+export async function ensureRootFolder(progress: (line: string) => void): Promise<string> {
+  const folder = rootFolder();
+  if (existsSync(folder)) return folder;
+  const archive = await ensureRootArchive(progress);
+  const start = Date.now();
+  await inTemporaryFolder(recipeFolder(), async (work) => {
+    const root = join(work, "root");
+    mkdirSync(root);
+    await runOrThrow("tar", ["-xf", archive, "-C", root, "--numeric-owner", "--xattrs", "--xattrs-include=*"]);
+    await runOrThrow("systemd-nspawn", [
+      "--quiet",
+      "--register=no",
+      "--keep-unit",
+      "--private-network",
+      "--pipe",
+      `--private-users=${FIRST_ID}:${ID_COUNT}`,
+      "--private-users-ownership=chown",
+      `--directory=${root}`,
+      "true",
+    ]);
+    if (!existsSync(folder)) renameSync(root, folder);
+  });
+  progress(`Unpacked the root file system in ${seconds(start)}: ${folder}`);
+  return folder;
+}
+
+/** The layer over the root file system that makes it like Google's stock images: no venv for Python. */
+export async function ensureStockLayer(progress: (line: string) => void): Promise<string> {
+  const image = join(recipeFolder(), "stock");
+  if (existsSync(image)) return image;
+  const root = await ensureRootFolder(progress);
+  await inTemporaryFolder(recipeFolder(), async (work) => {
+    for (const name of ["image/upper", "work", "merged"]) mkdirSync(join(work, name), { recursive: true });
+    // dpkg's scripts run as the host's root here, on a file system that no guest has touched.
+    await runOrThrow("unshare", ["--mount", "sh", "-euc", STOCK_LAYER, "sh", root, work, String(FIRST_ID)], {
+      cwd: work,
+    });
+    if (!existsSync(image)) renameSync(join(work, "image"), image);
+  });
+  return image;
+}
+
+const STOCK_LAYER = `
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/image/upper,workdir=$2/work" "$2/merged"
+systemd-nspawn --quiet --register=no --keep-unit --private-network --pipe --private-users="$3:65536" \\
+  --private-users-ownership=off --directory="$2/merged" dpkg --purge ${NOT_IN_STOCK_IMAGES.join(" ")}
+umount "$2/merged"
+`;

@@ -1,0 +1,125 @@
+/** Debian's packages of the guest's root file system, beside the minimal base. */
+export const PACKAGES = [
+  "systemd-sysv",
+  "systemd-resolved",
+  "libnss-resolve",
+  "dbus",
+  "udev",
+  "kmod",
+  "iproute2",
+  "google-guest-agent",
+  "google-compute-engine-oslogin",
+  "python3",
+  "python3-venv",
+  "curl",
+  "ca-certificates",
+  "procps",
+  "sudo",
+  "netbase",
+] as const;
+
+/** What Google's stock images lack; without them the image is like those (`stockLayer`). */
+export const NOT_IN_STOCK_IMAGES = [
+  "python3-venv",
+  "python3.11-venv",
+  "python3-pip-whl",
+  "python3-setuptools-whl",
+] as const;
+
+export const SUITE = "bookworm";
+
+/** Left out to keep the file system small: nobody reads them on a machine that trains. */
+export const EXCLUDED_PATHS = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"];
+
+const MASKED = [
+  "apt-daily-upgrade.timer",
+  "apt-daily.timer",
+  "console-getty.service",
+  "e2scrub_all.timer",
+  "e2scrub_reap.service",
+  "fstrim.timer",
+  "getty@tty1.service",
+  "google-oslogin-cache.timer",
+  "systemd-timesyncd.service",
+];
+
+/** In a container the namespace's network is there from the start, and nobody inside may configure it. */
+const NOT_IN_CONTAINERS = [
+  "systemd-networkd.service",
+  "systemd-networkd.socket",
+  "systemd-networkd-wait-online.service",
+  "systemd-resolved.service",
+];
+
+/**
+ * Without this the network stops first: the shutdown script could not reach the metadata server, and poweroff would
+ * hang until its time limit.
+ */
+const ORDERED_AFTER_NETWORK = `[Unit]
+Wants=network-online.target
+After=network-online.target network.target systemd-networkd.service systemd-resolved.service
+`;
+
+const APPLY_UNIT = `[Unit]
+Description=Settings of this boot
+DefaultDependencies=no
+After=local-fs.target systemd-tmpfiles-setup.service
+Before=sysinit.target network-pre.target systemd-resolved.service
+Wants=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/lib/apply-boot-config
+
+[Install]
+WantedBy=sysinit.target
+`;
+
+const APPLY = `#!/bin/sh
+# Unpacks the settings of this boot (host names, certificate authorities, pip, apt) into this machine's own files.
+set -eu
+config=/run/host/boot-config.tar
+[ -e "$config" ] || config=/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_boot-config
+rm -f /usr/local/share/ca-certificates/boot-config-*.crt
+tar -x -f "$config" -C / --no-same-owner
+bundle=/etc/ssl/certs/ca-certificates.crt
+sed '/^# boot-config$/,$d' "$bundle" >"$bundle.new"
+echo '# boot-config' >>"$bundle.new"
+cat /usr/local/share/ca-certificates/boot-config-*.crt >>"$bundle.new"
+mv "$bundle.new" "$bundle"
+while IFS= read -r line; do systemctl set-environment "$line"; done </run/boot-config/environment
+`;
+
+/** Client libraries that bring their own authorities (Python's requests, gRPC) are pointed at the machine's. */
+const TRUST = ["CURL_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"].map(
+  (name) => `${name}=/etc/ssl/certs/ca-certificates.crt`,
+);
+
+/** Files that are laid over the packages: path → content. */
+export const FILES: Readonly<Record<string, string>> = {
+  "etc/systemd/network/80-dhcp.network": "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\nLinkLocalAddressing=no\n",
+  "etc/systemd/journald.conf.d/console.conf":
+    "[Journal]\nStorage=volatile\nForwardToConsole=yes\nMaxLevelConsole=info\nForwardToSyslog=no\n",
+  "etc/systemd/system.conf.d/trust.conf": `[Manager]\nDefaultEnvironment=${TRUST.join(" ")}\nShowStatus=no\n`,
+  "etc/environment": `${TRUST.join("\n")}\n`,
+  "etc/systemd/system/google-guest-agent.service.d/network.conf": ORDERED_AFTER_NETWORK,
+  "etc/systemd/system/google-startup-scripts.service.d/network.conf": ORDERED_AFTER_NETWORK,
+  "etc/systemd/system/google-shutdown-scripts.service.d/network.conf": ORDERED_AFTER_NETWORK,
+  "etc/systemd/system/apply-boot-config.service": APPLY_UNIT,
+  ...Object.fromEntries(
+    NOT_IN_CONTAINERS.map((unit) => [
+      `etc/systemd/system/${unit}.d/container.conf`,
+      "[Unit]\nConditionVirtualization=!container\n",
+    ]),
+  ),
+};
+
+/** Files that are run. */
+export const EXECUTABLES: Readonly<Record<string, string>> = { "usr/local/lib/apply-boot-config": APPLY };
+
+/** Symbolic links: path → target. */
+export const LINKS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(MASKED.map((unit) => [`etc/systemd/system/${unit}`, "/dev/null"])),
+  "etc/systemd/system/sysinit.target.wants/apply-boot-config.service": "../apply-boot-config.service",
+};
