@@ -1,0 +1,14 @@
+import { cancelRun } from "../../training/cancel.ts";
+import { environmentFor } from "../context.ts";
+import { printJson } from "../output/print.ts";
+import type { CommonOptions } from "../program.ts";
+
+export async function cancel(id: string, options: CommonOptions): Promise<number> {
+  const environment = await environmentFor(options);
+  const say = options.json ? {} : { progress: (line: string) => console.error(line) };
+  const status = await cancelRun(environment, id, say);
+  if (options.json) printJson(status);
+  else if (status.phase === "cancelled") console.log(`${id} is cancelled.`);
+  else console.log(`${id} had ended already: ${status.phase}${status.reason ? ` (${status.reason})` : ""}`);
+  return 0;
+}

@@ -1,0 +1,154 @@
+import { createInterface } from "node:readline/promises";
+import type { RunSpec, RunStatus } from "../../training/contract.ts";
+import { EXIT, UserError } from "../../training/errors.ts";
+import { exitCodeOf, type FollowEvent, follow } from "../../training/follow.ts";
+import { minutesOf } from "../../training/manifest.ts";
+import { costSoFar, estimate } from "../../training/price.ts";
+import type { RunFlags } from "../../training/spec.ts";
+import { isTerminal } from "../../training/status.ts";
+import { planRun, startRun } from "../../training/submit.ts";
+import { environmentFor } from "../context.ts";
+import { interruptible } from "../interrupt.ts";
+import { duration, plain, printJson, size } from "../output/print.ts";
+import { Ticker } from "../output/ticker.ts";
+import type { CommonOptions } from "../program.ts";
+
+interface TrainOptions extends CommonOptions {
+  machineType?: string;
+  maxHours?: number;
+  maxRestarts?: number;
+  spot?: boolean;
+  keep?: string;
+  yes?: boolean;
+  detach?: boolean;
+}
+
+export async function train(directory: string, args: readonly string[], options: TrainOptions): Promise<number> {
+  const flags = flagsOf(options);
+  const environment = await environmentFor(options);
+  const plan = await planRun(environment, directory, args, flags);
+  const { spec } = plan;
+  const files = `${plan.package.files.length} files, ${size(plan.package.archive.bytes.length)}`;
+  console.error(announcement(spec, files));
+  if (!(await confirmed(options))) {
+    console.error("Nothing was started.");
+    return EXIT.usage;
+  }
+  const say = (line: string) => console.error(`mlt: ${line}`);
+  // From here on the machine is on its way: Ctrl-C ends the following, never the run.
+  return interruptible(async (signal) => {
+    const started = await startRun(environment, plan, { ...flags, progress: say });
+    if (options.detach) {
+      if (options.json) printJson(started);
+      else console.log(`${spec.id} is on its way. See it: mlt status ${spec.id}, mlt logs ${spec.id} --follow`);
+      return 0;
+    }
+    const screen = new Screen(say, !options.json);
+    const last = await follow(environment, spec.id, (event) => screen.show(event), { signal }).finally(() =>
+      screen.end(),
+    );
+    const ended = isTerminal(last, spec.maxRestarts);
+    if (options.json) printJson({ ...last, cost: costSoFar(last, Date.now()) });
+    if (!ended) {
+      say(
+        `stopped following; ${spec.id} goes on (${last.phase}). End it: mlt cancel ${spec.id}; follow it: mlt logs ${spec.id} --follow`,
+      );
+      return EXIT.interrupted;
+    }
+    if (!options.json) console.error(closing(last));
+    return exitCodeOf(last);
+  });
+}
+
+function flagsOf(options: TrainOptions): RunFlags {
+  const { machineType, maxHours, maxRestarts, spot, keep } = options;
+  const keepMinutes = keep === undefined ? undefined : minutesOf(keep);
+  if (keep !== undefined && keepMinutes === undefined) {
+    throw new UserError(`--keep takes a time such as 30m or 2h; got "${keep}"`);
+  }
+  return {
+    ...(machineType === undefined ? {} : { machineType }),
+    ...(maxHours === undefined ? {} : { maxHours }),
+    ...(maxRestarts === undefined ? {} : { maxRestarts }),
+    ...(spot === undefined ? {} : { spot }),
+    ...(keepMinutes === undefined ? {} : { keepMinutes }),
+  };
+}
+
+/** Price, machine and time limit, before anything is created. */
+export function announcement(spec: RunSpec, files: string): string {
+  const hours = (Date.parse(spec.deadline) - Date.parse(spec.createdAt)) / 3_600_000;
+  const price = estimate(spec.machineType, spec.spot, hours);
+  const cost =
+    price.perHour === undefined
+      ? "price unknown"
+      : `about ${price.perHour.toFixed(3)} USD/h, ${price.most!.toFixed(2)} USD at most (list prices of ${price.asOf})`;
+  const keep = spec.keepMinutes > 0 ? `; a failed machine stays up for ${spec.keepMinutes} min, at the same price` : "";
+  return [
+    `${spec.package.name} (${files}) in ${spec.environment}`,
+    `  machine   ${spec.machineType}${spec.spot ? " (Spot)" : ""}`,
+    `  limit     ${duration(hours * 3_600_000)}, until ${spec.deadline}${keep}`,
+    `  price     ${cost}`,
+    `  command   ${[...spec.command, ...spec.arguments].join(" ")}`,
+  ].join("\n");
+}
+
+async function confirmed(options: TrainOptions): Promise<boolean> {
+  if (options.yes) return true;
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new UserError("Nobody can be asked here (no terminal): start it with --yes.");
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await asking.question("Start it? [y/N] ")).trim());
+  } finally {
+    asking.close();
+  }
+}
+
+function closing(status: RunStatus): string {
+  const cost = costSoFar(status, Date.now());
+  const parts = [
+    `${status.id}: ${status.phase}${status.reason ? `: ${plain(status.reason)}` : ""}`,
+    ...(cost ? [`cost about ${cost.amount.toFixed(3)} ${cost.currency}`] : []),
+    ...(status.metrics ? [`metrics ${plain(JSON.stringify(status.metrics))}`] : []),
+    ...(status.times.running ? [`results: mlt fetch ${status.id}`] : []),
+  ];
+  return parts.map((part) => `mlt: ${part}`).join("\n");
+}
+
+/** The log on stdout, what happens around it on stderr, and on a terminal a line that says how long it has been. */
+class Screen {
+  readonly #say: (line: string) => void;
+  readonly #ticker: Ticker;
+  readonly #timer: NodeJS.Timeout;
+  readonly #begun = Date.now();
+  readonly #logs: boolean;
+  #phase = "";
+
+  constructor(say: (line: string) => void, logs: boolean) {
+    this.#say = say;
+    this.#logs = logs;
+    this.#ticker = new Ticker(logs);
+    this.#timer = setInterval(() => {
+      if (this.#phase) this.#ticker.show(`${this.#phase}, ${duration(Date.now() - this.#begun)}`);
+    }, 1000);
+  }
+
+  show(event: FollowEvent): void {
+    this.#ticker.clear();
+    if (event.type === "log") {
+      if (this.#logs) process.stdout.write(event.data);
+    } else if (event.type === "progress") this.#say(event.line);
+    else if (event.status.phase !== this.#phase || event.status.reason) {
+      this.#phase = event.status.phase;
+      if (!event.status.times.ended)
+        this.#say(`${this.#phase}${event.status.reason ? `: ${plain(event.status.reason)}` : ""}`);
+    }
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#ticker.clear();
+  }
+}
