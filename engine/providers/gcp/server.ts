@@ -1,0 +1,229 @@
+import grpc from "@grpc/grpc-js";
+import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
+import services from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import proto from "@pulumi/pulumi/proto/provider_pb.js";
+import empty from "google-protobuf/google/protobuf/empty_pb.js";
+import structs from "google-protobuf/google/protobuf/struct_pb.js";
+import type { Problem } from "./check.ts";
+import { type Configuration, configurationProblems, configure, type Environment } from "./configuration.ts";
+import type { Change } from "./diff.ts";
+import { invoke } from "./invoke.ts";
+import { check, create, diff, read, remove, update } from "./provider.ts";
+import { compact, type Props, withoutSecrets } from "./values.ts";
+
+export interface ProviderServer {
+  port: number;
+  /** `gcp:PORT`, for `PULUMI_DEBUG_PROVIDERS`. */
+  attach: string;
+  close(): Promise<void>;
+}
+
+type Struct = InstanceType<typeof structs.Struct>;
+type Call<Request> = { request: Request; getPeer(): string };
+
+/**
+ * Starts the gcp provider on a free port of the loopback. Engines attach to it by `PULUMI_DEBUG_PROVIDERS`. Each
+ * engine dials a connection of its own for every provider of its stack and configures it: the configuration belongs
+ * to the connection, so that many engines may share one server.
+ *
+ * @param environment what an engine's configuration leaves open (endpoints, project, token) is read from here
+ */
+export async function startGcpProvider(environment: Environment = process.env): Promise<ProviderServer> {
+  const connections = new Map<string, Configuration>();
+  const server = new grpc.Server({ "grpc.max_receive_message_length": 64 * 1024 * 1024 });
+  server.addService(
+    services.ResourceProviderService as unknown as grpc.ServiceDefinition,
+    handlers(connections, environment),
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  const close = async () => server.forceShutdown();
+  return { port, attach: `gcp:${port}`, close };
+}
+
+function handlers(
+  connections: Map<string, Configuration>,
+  environment: Environment,
+): grpc.UntypedServiceImplementation {
+  const configured = (call: Call<unknown>): Configuration => {
+    const found = connections.get(call.getPeer());
+    if (!found) throw new Error("The engine used the gcp provider before it configured it");
+    return found;
+  };
+
+  return {
+    handshake: answer(async () => handshake()),
+    attach: answer(async () => new empty.Empty()),
+    cancel: answer(async () => new empty.Empty()),
+    getPluginInfo: answer(async () => {
+      const info = new pluginProto.PluginInfo();
+      info.setVersion("9.37.0");
+      return info;
+    }),
+    getSchema: answer(async () => {
+      const response = new proto.GetSchemaResponse();
+      response.setSchema(JSON.stringify({ name: "gcp", version: "9.37.0", resources: {} }));
+      return response;
+    }),
+    checkConfig: answer(async ({ request }: Call<InstanceType<typeof proto.CheckRequest>>) => {
+      const news = props(request.getNews());
+      return checked(news, configurationProblems(news));
+    }),
+    diffConfig: answer(async ({ request }: Call<InstanceType<typeof proto.DiffRequest>>) => {
+      // Another project's provider is another provider: its resources are replaced one by one by their own diffs.
+      const [olds, news] = [props(request.getOldInputs() ?? request.getOlds()), props(request.getNews())];
+      const names = new Set([...Object.keys(olds), ...Object.keys(news)]);
+      const changed = [...names].filter((name) => JSON.stringify(olds[name]) !== JSON.stringify(news[name]));
+      return difference(
+        changed.map((path) => ({ path, kind: "update", replace: false })),
+        false,
+      );
+    }),
+    configure: answer(async (call: Call<InstanceType<typeof proto.ConfigureRequest>>) => {
+      connections.set(call.getPeer(), configure(props(call.request.getArgs()), environment));
+      const response = new proto.ConfigureResponse();
+      response.setSupportspreview(true);
+      response.setAcceptsecrets(false);
+      return response;
+    }),
+    check: answer(async (call: Call<InstanceType<typeof proto.CheckRequest>>) => {
+      const { request } = call;
+      const seed = request.getRandomseed_asU8();
+      const { inputs, problems } = check(
+        configured(call),
+        request.getUrn(),
+        seed,
+        props(request.getOlds()),
+        props(request.getNews()),
+      );
+      return checked(inputs, problems);
+    }),
+    diff: answer(async (call: Call<InstanceType<typeof proto.DiffRequest>>) => {
+      const { request } = call;
+      const outputs = props(request.getOlds());
+      const olds = request.hasOldInputs() ? props(request.getOldInputs()) : outputs;
+      const found = await diff(configured(call), request.getUrn(), olds, outputs, props(request.getNews()));
+      return difference(found.changes, found.deleteBeforeReplace);
+    }),
+    create: answer(async (call: Call<InstanceType<typeof proto.CreateRequest>>) => {
+      const { request } = call;
+      const inputs = props(request.getProperties());
+      const made = await create(configured(call), request.getUrn(), inputs, request.getTimeout(), request.getPreview());
+      const response = new proto.CreateResponse();
+      response.setId(made.id);
+      response.setProperties(struct(made.outputs));
+      return response;
+    }),
+    read: answer(async (call: Call<InstanceType<typeof proto.ReadRequest>>) => {
+      const { request } = call;
+      const [outputs, inputs] = [props(request.getProperties()), props(request.getInputs())];
+      const found = await read(configured(call), request.getUrn(), request.getId(), outputs, inputs);
+      const response = new proto.ReadResponse();
+      if (!found) return response;
+      response.setId(found.id);
+      response.setProperties(struct(found.outputs));
+      response.setInputs(struct(found.inputs));
+      return response;
+    }),
+    update: answer(async (call: Call<InstanceType<typeof proto.UpdateRequest>>) => {
+      const { request } = call;
+      const outputs = props(request.getOlds());
+      const olds = request.hasOldInputs() ? props(request.getOldInputs()) : outputs;
+      const response = new proto.UpdateResponse();
+      const [urn, id, news] = [request.getUrn(), request.getId(), props(request.getNews())];
+      const updated = await update(
+        configured(call),
+        urn,
+        id,
+        olds,
+        outputs,
+        news,
+        request.getTimeout(),
+        request.getPreview(),
+      );
+      response.setProperties(struct(updated));
+      return response;
+    }),
+    delete: answer(async (call: Call<InstanceType<typeof proto.DeleteRequest>>) => {
+      const { request } = call;
+      const [inputs, outputs] = [props(request.getOldInputs()), props(request.getProperties())];
+      await remove(configured(call), request.getUrn(), request.getId(), inputs, outputs, request.getTimeout());
+      return new empty.Empty();
+    }),
+    invoke: answer(async (call: Call<InstanceType<typeof proto.InvokeRequest>>) => {
+      const response = new proto.InvokeResponse();
+      response.setReturn(struct(await invoke(configured(call), call.request.getTok(), props(call.request.getArgs()))));
+      return response;
+    }),
+  };
+}
+
+/** Turns an async answer into a handler; an error becomes its message, without a stack. */
+function answer<Request, Response>(work: (call: Call<Request>) => Promise<Response>): grpc.UntypedHandleCall {
+  return ((call: Call<Request>, respond: grpc.sendUnaryData<Response>) => {
+    work(call).then(
+      (response) => respond(null, response),
+      (error: unknown) => {
+        const details = error instanceof Error ? error.message : String(error);
+        respond({ code: grpc.status.UNKNOWN, details });
+      },
+    );
+  }) as unknown as grpc.UntypedHandleCall;
+}
+
+function handshake(): InstanceType<typeof proto.ProviderHandshakeResponse> {
+  const response = new proto.ProviderHandshakeResponse();
+  response.setAcceptSecrets(false);
+  response.setAcceptResources(false);
+  response.setAcceptOutputs(false);
+  return response;
+}
+
+function checked(inputs: Props, problems: Problem[]): InstanceType<typeof proto.CheckResponse> {
+  const response = new proto.CheckResponse();
+  response.setInputs(struct(inputs));
+  response.setFailuresList(
+    problems.map(({ property, reason }) => {
+      const failure = new proto.CheckFailure();
+      failure.setProperty(property);
+      failure.setReason(reason);
+      return failure;
+    }),
+  );
+  return response;
+}
+
+function difference(changes: Change[], deleteBeforeReplace: boolean): InstanceType<typeof proto.DiffResponse> {
+  const { Kind } = proto.PropertyDiff;
+  const kinds = {
+    add: [Kind.ADD, Kind.ADD_REPLACE],
+    delete: [Kind.DELETE, Kind.DELETE_REPLACE],
+    update: [Kind.UPDATE, Kind.UPDATE_REPLACE],
+  } as const;
+  const response = new proto.DiffResponse();
+  const { DiffChanges } = proto.DiffResponse;
+  response.setChanges(changes.length > 0 ? DiffChanges.DIFF_SOME : DiffChanges.DIFF_NONE);
+  response.setHasdetaileddiff(true);
+  response.setDeletebeforereplace(deleteBeforeReplace);
+  for (const { path, kind, replace } of changes) {
+    const detail = new proto.PropertyDiff();
+    detail.setKind(kinds[kind][replace ? 1 : 0]);
+    detail.setInputdiff(true);
+    response.getDetaileddiffMap().set(path, detail);
+    response.addDiffs(path);
+    if (replace) response.addReplaces(path);
+  }
+  return response;
+}
+
+function props(value: unknown): Props {
+  if (value === undefined) return {};
+  return withoutSecrets((value as Struct).toJavaScript()) as Props;
+}
+
+function struct(value: Props): Struct {
+  return structs.Struct.fromJavaScript(compact(value) as Parameters<typeof structs.Struct.fromJavaScript>[0]);
+}
