@@ -27,3 +27,17 @@ export class GoogleError extends Error {
 export function notModelled(what: string): GoogleError {
   return new GoogleError(501, "notImplemented", `The local cloud does not model ${what}.`);
 }
+
+/** The reason and status words of Google's APIs that are built on RPC (IAM, Resource Manager, Service Usage, …). */
+const RPC_WORDS: Record<number, [reason: string, status: string]> = {
+  400: ["badRequest", "INVALID_ARGUMENT"],
+  403: ["forbidden", "PERMISSION_DENIED"],
+  404: ["notFound", "NOT_FOUND"],
+  409: ["alreadyExists", "ALREADY_EXISTS"],
+  429: ["rateLimitExceeded", "RESOURCE_EXHAUSTED"],
+};
+
+export function rpcError(code: number, message: string, status?: string): GoogleError {
+  const [reason, usual] = RPC_WORDS[code] ?? ["backendError", "INTERNAL"];
+  return new GoogleError(code, reason, message, { status: status ?? usual });
+}

@@ -7,13 +7,21 @@ import { PERMISSIONS } from "./permissions.ts";
 import { customRole, grantKey, projectPolicy, serviceAccount } from "./records.ts";
 import { isBasicRole, predefinedRole } from "./roles.ts";
 
+export interface AccessSettings {
+  /** Time until a new grant takes effect: at Google two minutes typically, seven and more at times. */
+  iamDelayMs: number;
+}
+
 export interface AccessOptions {
   state: State;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** Time until a new grant takes effect: at Google two minutes typically, seven and more at times. */
-  iamDelayMs?: number;
+  /** Read at every decision. */
+  settings: AccessSettings;
 }
+
+/** Services whose resources conditions cannot tell apart: Google offers no resource attributes for them. */
+const WITHOUT_ATTRIBUTES = new Set(["iam.googleapis.com", "serviceusage.googleapis.com"]);
 
 /** Decides calls by the policies in the state. */
 export function createAccess(options: AccessOptions): Access {
@@ -85,24 +93,22 @@ function ownName({ name }: Resource): string {
 }
 
 function inEffect(
-  { state, now, iamDelayMs = 0 }: AccessOptions,
+  { state, now, settings }: AccessOptions,
   holder: string,
   binding: Binding,
   member: string,
 ): boolean {
-  if (iamDelayMs <= 0) return true;
+  if (settings.iamDelayMs <= 0) return true;
   const made = state.collection<number>("iam.grants").get(grantKey(holder, binding, member));
-  return made === undefined || made + iamDelayMs <= now();
+  return made === undefined || made + settings.iamDelayMs <= now();
 }
 
 function fulfilled({ condition }: Binding, resource: Resource, now: number): boolean {
   if (!condition) return true;
   const attributes: Attributes = {
-    resource: {
-      name: resource.name || undefined,
-      type: resource.type || undefined,
-      service: resource.service || undefined,
-    },
+    resource: WITHOUT_ATTRIBUTES.has(resource.service)
+      ? {}
+      : { name: resource.name || undefined, type: resource.type || undefined, service: resource.service || undefined },
     request: { time: new Date(now) },
     api: resource.attributes ?? {},
   };

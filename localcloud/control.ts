@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import type { Principal } from "./core/access.ts";
+import type { Cloud } from "./core/cloud.ts";
+import { GoogleError, rpcError } from "./core/errors.ts";
+import type { Fault } from "./core/faults.ts";
+import { type Call, type Handler, Router } from "./core/http.ts";
+import { leftovers } from "./leftovers.ts";
+import type { Settings } from "./server.ts";
+import type { Machines } from "./services/compute/machines.ts";
+
+export interface ControlOptions {
+  cloud: Cloud;
+  settings: Settings;
+  machines: Machines;
+  project: string;
+  /** The open door's own address. */
+  url: string;
+  shutdown?: () => void;
+}
+
+const FAULT_MEMBERS = [
+  "id",
+  "service",
+  "method",
+  "path",
+  "times",
+  "from",
+  "until",
+  "error",
+  "delayMs",
+  "operationError",
+  "operationHangs",
+];
+
+/** What Google has no API for: faults, preemptions, settings, what is left. For the operator, at the open door only. */
+export function controlRouter(options: ControlOptions): Router {
+  const { cloud, settings, machines, project } = options;
+  const { faults, state, tokens } = cloud;
+
+  const operator =
+    (handler: Handler): Handler =>
+    (call) => {
+      if (call.principal.kind !== "operator") throw rpcError(403, "Only the operator controls the local cloud.");
+      return handler(call);
+    };
+
+  async function addFault(call: Call) {
+    const fault = await call.json<Partial<Fault>>();
+    const unknown = Object.keys(fault).filter((name) => !FAULT_MEMBERS.includes(name));
+    if (unknown.length > 0)
+      throw rpcError(400, `A fault has no ${unknown.join(", ")}; it has ${FAULT_MEMBERS.join(", ")}.`);
+    if (!fault.error && !fault.delayMs && !fault.operationError && !fault.operationHangs) {
+      throw rpcError(400, "A fault needs an effect: error, delayMs, operationError or operationHangs.");
+    }
+    const planned = { ...fault, id: fault.id ?? randomUUID() };
+    faults.plan(planned);
+    return { json: planned };
+  }
+
+  async function change(call: Call) {
+    const wanted = await call.json<Partial<Settings>>();
+    for (const [name, value] of Object.entries(wanted)) {
+      if (!Object.hasOwn(settings, name))
+        throw rpcError(400, `There is no setting ${name}; there are ${Object.keys(settings).join(", ")}.`);
+      if (typeof value !== "number" || value < 0)
+        throw rpcError(400, `The setting ${name} is a number of milliseconds; got ${JSON.stringify(value)}.`);
+    }
+    return { json: Object.assign(settings, wanted) };
+  }
+
+  async function preempt(call: Call) {
+    const {
+      project: owner = project,
+      zone,
+      instance,
+    } = await call.json<{ project?: string; zone?: string; instance?: string }>();
+    const path = `projects/${owner}/zones/${zone}/instances/${instance}`;
+    if (!machines.isOn(path)) throw rpcError(404, `No machine runs at ${path}.`);
+    void machines.preempt(path);
+    return { json: { preempting: path } };
+  }
+
+  return new Router()
+    .on(
+      "GET",
+      "/local/v1/health",
+      operator(() => ({ json: { project, pid: process.pid } })),
+    )
+    .on(
+      "GET",
+      "/local/v1/faults",
+      operator(() => ({ json: { faults: faults.list() } })),
+    )
+    .on("POST", "/local/v1/faults", operator(addFault))
+    .on(
+      "DELETE",
+      "/local/v1/faults",
+      operator(() => {
+        faults.clear();
+        return { json: {} };
+      }),
+    )
+    .on(
+      "DELETE",
+      "/local/v1/faults/{id}",
+      operator((call) => {
+        if (!faults.remove(call.params.id ?? "")) throw rpcError(404, `No fault ${call.params.id} is planned.`);
+        return { json: {} };
+      }),
+    )
+    .on(
+      "GET",
+      "/local/v1/settings",
+      operator(() => ({ json: settings })),
+    )
+    .on("PATCH", "/local/v1/settings", operator(change))
+    .on("POST", "/local/v1/preempt", operator(preempt))
+    .on(
+      "GET",
+      "/local/v1/leftovers",
+      operator(async (call) => ({ json: await leftovers(options.url, call.query.get("project") ?? project) })),
+    )
+    .on(
+      "PUT",
+      "/local/v1/groups/{group}",
+      operator(async (call) => {
+        const { members = [] } = await call.json<{ members?: string[] }>();
+        return {
+          json: {
+            members: state.collection<string[]>("iam.groups").set((call.params.group ?? "").toLowerCase(), members),
+          },
+        };
+      }),
+    )
+    .on(
+      "POST",
+      "/local/v1/token",
+      operator(async (call) => ({ json: tokens.issue(principalOf(await call.json())) })),
+    )
+    .on(
+      "POST",
+      "/local/v1/shutdown",
+      operator((call) => {
+        const { shutdown } = options;
+        if (!shutdown)
+          throw new GoogleError(400, "failedPrecondition", "This local cloud belongs to its process and ends with it.");
+        call.response.on("finish", shutdown);
+        return { json: {} };
+      }),
+    );
+}
+
+function principalOf({ serviceAccount, user }: { serviceAccount?: string; user?: string }): Principal {
+  if (serviceAccount) return { kind: "serviceAccount", email: serviceAccount };
+  if (user) return { kind: "user", email: user };
+  return { kind: "operator" };
+}

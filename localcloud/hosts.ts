@@ -1,0 +1,52 @@
+/** Which service answers a path's first part, and what its API is called. */
+export interface ServiceName {
+  /** As faults name it. */
+  name: string;
+  /** As Service Usage names it; absent: it needs no enabling. */
+  api?: string;
+}
+
+const STORAGE: ServiceName = { name: "storage", api: "storage.googleapis.com" };
+
+const FIRST_SEGMENTS: Record<string, ServiceName> = {
+  storage: STORAGE,
+  upload: STORAGE,
+  download: STORAGE,
+  batch: STORAGE,
+  compute: { name: "compute", api: "compute.googleapis.com" },
+  iam: { name: "iam", api: "iam.googleapis.com" },
+  iamcredentials: { name: "iamcredentials", api: "iamcredentials.googleapis.com" },
+  crm: { name: "resourcemanager", api: "cloudresourcemanager.googleapis.com" },
+  su: { name: "serviceusage", api: "serviceusage.googleapis.com" },
+  logging: { name: "logging", api: "logging.googleapis.com" },
+  oauth2: { name: "oauth2" },
+  local: { name: "local" },
+};
+
+export function serviceOf(rawPath: string): ServiceName | undefined {
+  const first = rawPath.split("/").find(Boolean) ?? "";
+  return Object.hasOwn(FIRST_SEGMENTS, first) ? FIRST_SEGMENTS[first] : undefined;
+}
+
+/** Google serves each API at the root of a host of its own; here each has a first path part of its own. */
+const PREFIXES: Record<string, string> = {
+  "storage.googleapis.com": "",
+  "www.googleapis.com": "",
+  "compute.googleapis.com": "",
+  "iam.googleapis.com": "/iam",
+  "iamcredentials.googleapis.com": "/iamcredentials",
+  "cloudresourcemanager.googleapis.com": "/crm",
+  "serviceusage.googleapis.com": "/su",
+  "oauth2.googleapis.com": "/oauth2",
+  "logging.googleapis.com": "/logging",
+};
+
+export function isGoogleHost(host: string): boolean {
+  return Object.hasOwn(PREFIXES, host);
+}
+
+/** The local path for a call to one of Google's host names; `undefined` for a host that is not served. */
+export function pathForHost(host: string, rawPath: string): string | undefined {
+  const prefix = Object.hasOwn(PREFIXES, host) ? PREFIXES[host] : undefined;
+  return prefix === undefined ? undefined : prefix + rawPath;
+}

@@ -1,0 +1,169 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { controlRouter } from "./control.ts";
+import { type AccessSettings, createAccess } from "./core/access/decide.ts";
+import type { Cloud } from "./core/cloud.ts";
+import { Faults } from "./core/faults.ts";
+import { Router } from "./core/http.ts";
+import { State } from "./core/state.ts";
+import { Tokens } from "./core/tokens.ts";
+import { createFront } from "./front.ts";
+import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
+import { createMetadataServer } from "./metadata/server.ts";
+import { operatorMetadata } from "./operator-metadata.ts";
+import { Machines } from "./services/compute/machines.ts";
+import { iamService } from "./services/iam/index.ts";
+import { loggingService } from "./services/logging/index.ts";
+import { resourceManagerService } from "./services/resourcemanager/index.ts";
+import { ensureProject } from "./services/resourcemanager/projects.ts";
+import { SERVICES } from "./services/serviceusage/catalogue.ts";
+import { enable } from "./services/serviceusage/enabled.ts";
+import { type ServiceUsageSettings, serviceUsageService } from "./services/serviceusage/index.ts";
+import { storageService } from "./services/storage/index.ts";
+import { createServerCertificate } from "./tls/certificate.ts";
+
+/** What can be changed while the local cloud runs (`/local/v1/settings`). */
+export interface Settings extends AccessSettings, ServiceUsageSettings {}
+
+export interface LocalCloudOptions {
+  /** Everything that the cloud knows lies here: start it again on the same folder and it goes on. */
+  stateFolder: string;
+  /** Boots machines; absent: instances are records that run nothing. */
+  driver?: GuestDriver;
+  /** The project's id. */
+  project?: string;
+  /** The APIs that are enabled from the start; absent: those of a new project. */
+  enabledServices?: "all" | readonly string[];
+  settings?: Partial<Settings>;
+  /** Fixed ports; absent: any free ones. */
+  ports?: { closed?: number; open?: number; metadata?: number };
+  log?: (line: string) => void;
+  now?: () => number;
+  /** Called by `POST /local/v1/shutdown`; absent: that call is refused. */
+  onShutdown?: () => void;
+}
+
+export interface LocalCloud {
+  readonly cloud: Cloud;
+  readonly project: string;
+  readonly settings: Settings;
+  readonly machines: Machines;
+  /** Every call needs a token. */
+  readonly url: string;
+  /** Calls without a token are the operator's. */
+  readonly operatorUrl: string;
+  /** A metadata server for programs on this machine: `GCE_METADATA_HOST` without `http://`. */
+  readonly metadataUrl: string;
+  /** Google's host names, as guests call them; a driver adds TLS. */
+  readonly googleApis: RequestListener;
+  readonly certificate: ReturnType<typeof createServerCertificate>;
+  readonly routers: readonly Router[];
+  close(): Promise<void>;
+}
+
+export const DEFAULT_PROJECT = "local-project";
+
+/** Starts a Google Cloud on this machine's loopback. */
+export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
+  const { project = DEFAULT_PROJECT, log = () => {}, now = Date.now } = options;
+  const state = new State(options.stateFolder);
+  const settings: Settings = { iamDelayMs: 0, serviceEnableDelayMs: 0, ...options.settings };
+  const cloud: Cloud = {
+    state,
+    access: createAccess({ state, now, settings }),
+    tokens: new Tokens(sessionKey(options.stateFolder), now),
+    faults: new Faults(now),
+    now,
+    log,
+  };
+  const { projectNumber } = ensureProject(cloud, project);
+  for (const service of initialServices(options.enabledServices)) enable(state, project, service, 0);
+
+  const certificate = createServerCertificate(GOOGLE_HOSTS, Date.now());
+  const routers: Router[] = [];
+  const front = { cloud, project, routers };
+  const googleApis = createFront(front, "guest");
+  const machines = new Machines({
+    cloud,
+    driver: options.driver,
+    metadataFor: createMetadataServer,
+    googleApis,
+    certificate,
+  });
+  routers.push(storageService(cloud), await computeRouter(cloud, machines), ...iamService(cloud));
+  routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
+
+  const { ports = {} } = options;
+  const closed = await listen(createFront(front, "closed"), ports.closed);
+  const open = await listen(createFront(front, "open"), ports.open);
+  const metadata = await listen(
+    createMetadataServer(operatorMetadata(cloud, { project, projectNumber })),
+    ports.metadata,
+  );
+  routers.push(controlRouter({ cloud, settings, machines, project, url: open.url, shutdown: options.onShutdown }));
+
+  return {
+    cloud,
+    project,
+    settings,
+    machines,
+    url: closed.url,
+    operatorUrl: open.url,
+    metadataUrl: metadata.url,
+    googleApis,
+    certificate,
+    routers,
+    async close() {
+      await Promise.all([closed.close(), open.close(), metadata.close()]);
+      await machines.close();
+    },
+  };
+}
+
+async function computeRouter(cloud: Cloud, machines: Machines): Promise<Router> {
+  const file = new URL("./services/compute/index.ts", import.meta.url);
+  if (!existsSync(file)) return new Router();
+  const module = (await import(file.href)) as { computeService: (cloud: Cloud, machines: Machines) => Router };
+  return module.computeService(cloud, machines);
+}
+
+/** New on the first start only: what was disabled since stays so. */
+function initialServices(wanted: LocalCloudOptions["enabledServices"]): string[] {
+  if (wanted === "all") return Object.keys(SERVICES);
+  const unknown = (wanted ?? []).filter((name) => !SERVICES[name]);
+  if (unknown.length > 0) throw new Error(`The local cloud does not know the services ${unknown.join(", ")}.`);
+  return [...Object.keys(SERVICES).filter((name) => SERVICES[name]?.initial), ...(wanted ?? [])];
+}
+
+/** The key that signs tokens lives as long as the state: a token outlasts a restart. */
+function sessionKey(folder: string): Buffer {
+  const file = join(folder, "token.key");
+  if (existsSync(file)) return readFileSync(file);
+  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
+  writeFileSync(file, key, { mode: 0o600 });
+  return key;
+}
+
+interface Listening {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** Loopback only: nothing of this cloud can be reached from another machine. */
+async function listen(listener: RequestListener, port = 0): Promise<Listening> {
+  const server = createServer({ requestTimeout: 0 }, listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => resolve());
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
