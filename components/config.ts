@@ -1,0 +1,236 @@
+import * as pulumi from "@pulumi/pulumi";
+import { BUCKET_MULTI_REGIONS, REGIONS } from "../catalog/zones.ts";
+import { nearest } from "../training/nearest.ts";
+import { ConfigError, readStructured } from "./configProblems.ts";
+import {
+  bucketSchema,
+  DEFAULTS,
+  KEYS,
+  labelsSchema,
+  PRESETS,
+  type Preset,
+  studentsSchema,
+  type TrainingInput,
+  trainingSchema,
+} from "./configSchema.ts";
+import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
+import { defaultEnvironment, environmentProblem } from "./names.ts";
+import { readTraining, type TrainingConfig } from "./trainingConfig.ts";
+
+export { ConfigError } from "./configProblems.ts";
+export type { TrainingConfig } from "./trainingConfig.ts";
+
+export const SCOPES = ["solo", "foundation", "student"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export interface BucketConfig {
+  location: string;
+  softDeleteDays: number;
+  noncurrentDays: number;
+  scratchDays: number;
+  retain: boolean;
+}
+
+/** All that the program is told, checked and complete. */
+export interface Config {
+  project: string;
+  /** Prefix of every name. */
+  environment: string;
+  /** Whether the environment's name was made from the stack's. */
+  environmentByDefault: boolean;
+  scope: Scope;
+  /** `student`: the foundation's stack. */
+  foundation?: string;
+  /** `foundation`: the students' environments. */
+  students: string[];
+  preset: Preset;
+  region: string;
+  bucket: BucketConfig;
+  /** Absent: no training machines. */
+  training?: TrainingConfig;
+  labels: Record<string, string>;
+  /** Doubts that stop nothing. */
+  warnings: string[];
+}
+
+const PROJECT = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
+
+/**
+ * The whole configuration from Pulumi's raw values (`mltraining:training` → JSON, `gcp:project` → text). Pure.
+ * @throws {ConfigError} with every problem at once
+ */
+export function parseConfig(raw: Readonly<Record<string, string>>, stack: string): Config {
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const value = (key: string): string | undefined => raw[`mltraining:${key}`]?.trim() || undefined;
+
+  for (const key of Object.keys(raw)) {
+    const [, name] = /^mltraining:(.*)$/.exec(key) ?? [];
+    if (name === undefined || (KEYS as readonly string[]).includes(name)) continue;
+    const meant = nearest(name, KEYS);
+    problems.push(
+      `${key} is not a setting; ${meant ? `did you mean mltraining:${meant}?` : `those are ${KEYS.join(", ")}`}`,
+    );
+  }
+
+  const project = readProject(raw["gcp:project"]?.trim(), problems);
+  const scope = choice("scope", value("scope"), SCOPES, "solo", problems);
+  const preset = choice("preset", value("preset"), Object.keys(PRESETS) as Preset[], "default", problems);
+  const environment = value("environment") ?? defaultEnvironment(stack);
+  const nameProblem = environmentProblem(environment);
+  if (nameProblem) problems.push(`mltraining:environment ${nameProblem}`);
+
+  const region = raw["gcp:region"]?.trim() || undefined;
+  if (region && !REGIONS[region]) problems.push(`gcp:region ${unknownRegion(region)}`);
+
+  const training = readStructured("mltraining:training", value("training"), trainingSchema, problems);
+  const bucket = readStructured("mltraining:bucket", value("bucket"), bucketSchema, problems);
+  const read = readTraining(withPreset(preset, training), { region, project });
+  problems.push(...read.problems.map((problem) => `mltraining:training.${problem}`));
+  warnings.push(...read.warnings.map((warning) => `mltraining:training.${warning}`));
+  const home = region ?? read.config?.regions[0] ?? DEFAULTS.region;
+
+  const config: Config = {
+    project,
+    environment,
+    environmentByDefault: value("environment") === undefined,
+    scope,
+    foundation: value("foundation"),
+    students: readStudents(value("students"), scope, environment, problems),
+    preset,
+    region: home,
+    bucket: { ...DEFAULTS.bucket, location: home, ...PRESETS[preset].bucket, ...bucket },
+    training: read.config,
+    labels: readLabels(value, environment, problems),
+    warnings,
+  };
+  checkLocation(config.bucket, problems);
+  checkScope(config, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** Reads the stack's configuration; the only reader of Pulumi's. Prints doubts; ends the program on a problem. */
+export function loadConfig(): Config {
+  try {
+    const config = parseConfig(pulumi.runtime.allConfig(), pulumi.getStack());
+    if (config.environmentByDefault) {
+      void pulumi.log.info(
+        `environment ${config.environment}, named after the stack; another: pulumi config set environment NAME`,
+      );
+    }
+    for (const warning of config.warnings) void pulumi.log.warn(warning);
+    return config;
+  } catch (error) {
+    // A RunError is shown without a stack trace: the mistake is in the settings, not in the program.
+    throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
+  }
+}
+
+/** A preset's ceiling makes room for a machine type that the stack names itself. */
+function withPreset(preset: Preset, training: TrainingInput = {}): TrainingInput {
+  const defaults: TrainingInput = PRESETS[preset].training;
+  const { allowedMachineTypes } = defaults;
+  const { machineType } = training;
+  if (!allowedMachineTypes || !machineType || allowedMachineTypes.includes(machineType))
+    return { ...defaults, ...training };
+  return { ...defaults, allowedMachineTypes: [...allowedMachineTypes, machineType], ...training };
+}
+
+function readProject(project: string | undefined, problems: string[]): string {
+  if (!project) {
+    problems.push(
+      "gcp:project is missing: the Google Cloud project to work in; set it with: pulumi config set gcp:project PROJECT",
+    );
+  } else if (!PROJECT.test(project)) {
+    problems.push(
+      `gcp:project must be a project's id (6 to 30 lower case letters, digits and hyphens), not its name or number; got ${JSON.stringify(project)}`,
+    );
+  }
+  return project ?? "";
+}
+
+function choice<T extends string>(
+  key: string,
+  value: string | undefined,
+  allowed: readonly T[],
+  fallback: T,
+  problems: string[],
+): T {
+  if (value === undefined) return fallback;
+  if ((allowed as readonly string[]).includes(value)) return value as T;
+  problems.push(`mltraining:${key} must be one of ${allowed.join(", ")}; got ${JSON.stringify(value)}`);
+  return fallback;
+}
+
+export function unknownRegion(region: string): string {
+  const meant = nearest(region, Object.keys(REGIONS));
+  return `names no region of Google's; ${meant ? `did you mean ${meant}?` : "for example us-central1, europe-west4"}; got ${JSON.stringify(region)}`;
+}
+
+function readStudents(raw: string | undefined, scope: Scope, environment: string, problems: string[]): string[] {
+  const students = readStructured("mltraining:students", raw, studentsSchema, problems) ?? [];
+  if (students.length > 0 && scope !== "foundation") {
+    problems.push(`mltraining:students belongs to a stack with mltraining:scope foundation; this one is ${scope}`);
+  }
+  students.forEach((student, index) => {
+    const problem = environmentProblem(student);
+    if (problem) problems.push(`mltraining:students[${index}] ${problem}`);
+    else if (students.indexOf(student) !== index)
+      problems.push(`mltraining:students[${index}] is there twice: ${student}`);
+    else if (student === environment)
+      problems.push(`mltraining:students[${index}] is the foundation's own environment: ${student}`);
+  });
+  return [...students].sort();
+}
+
+function readLabels(
+  value: (key: string) => string | undefined,
+  environment: string,
+  problems: string[],
+): Record<string, string> {
+  const labels = readStructured("mltraining:labels", value("labels"), labelsSchema, problems) ?? {};
+  for (const key of Object.keys(labels)) {
+    const problem = labelKeyProblem(key);
+    if (problem) problems.push(`mltraining:labels.${key} ${problem}`);
+  }
+  // Google takes 64 labels; four are the program's, a machine has two of its run.
+  if (Object.keys(labels).length > 50)
+    problems.push(`mltraining:labels must hold at most 50; got ${Object.keys(labels).length}`);
+  const [owner, expires] = [value("owner"), value("expires")];
+  if (owner && !labelValue(owner))
+    problems.push(`mltraining:owner must hold a letter or digit; got ${JSON.stringify(owner)}`);
+  if (expires && (!/^\d{4}-\d{2}-\d{2}$/.test(expires) || !isDay(expires))) {
+    problems.push(`mltraining:expires must be a day such as 2027-01-31; got ${JSON.stringify(expires)}`);
+  }
+  return environmentLabels({ environment, owner, expires, labels });
+}
+
+function isDay(text: string): boolean {
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}
+
+function checkLocation(bucket: BucketConfig, problems: string[]): void {
+  const location = bucket.location.toLowerCase();
+  if (!REGIONS[location] && !BUCKET_MULTI_REGIONS.includes(location)) {
+    const meant = nearest(location, [...Object.keys(REGIONS), ...BUCKET_MULTI_REGIONS]);
+    problems.push(
+      `mltraining:bucket.location must be a region or one of ${BUCKET_MULTI_REGIONS.join(", ")}${meant ? `; did you mean ${meant}?` : ""}; got ${JSON.stringify(bucket.location)}`,
+    );
+  }
+  bucket.location = location;
+}
+
+function checkScope(config: Config, problems: string[]): void {
+  if (config.scope === "student" && !config.foundation) {
+    problems.push(
+      "mltraining:foundation is missing: a student's stack needs the name of the foundation's stack; set it with: pulumi config set foundation STACK",
+    );
+  }
+  if (config.scope !== "student" && config.foundation) {
+    problems.push(
+      `mltraining:foundation belongs to a stack with mltraining:scope student; this one is ${config.scope}`,
+    );
+  }
+}

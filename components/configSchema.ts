@@ -1,0 +1,96 @@
+import { z } from "zod";
+
+/** Ceilings that Google sets, with where they are written. */
+const MAX_RUN_HOURS = 120 * 24; // scheduling.maxRunDuration: 120 days
+
+const text = z.string().trim();
+const days = (least: number, most: number) => z.number().int().min(least).max(most);
+
+/** `mltraining:bucket` */
+export const bucketSchema = z.strictObject({
+  location: text.optional(),
+  softDeleteDays: days(0, 90)
+    .refine((value) => value === 0 || value >= 7, { error: "must be 0 (off) or 7 to 90, the days that Google allows" })
+    .optional(),
+  noncurrentDays: days(1, 3650).optional(),
+  scratchDays: days(1, 365).optional(),
+  retain: z.boolean().optional(),
+});
+
+/** `mltraining:training` */
+export const trainingSchema = z.strictObject({
+  enabled: z.boolean().optional(),
+  regions: z.array(text).min(1).max(10).optional(),
+  zones: z.array(text).min(1).max(40).optional(),
+  machineType: text.optional(),
+  gpu: z
+    .strictObject({
+      type: text,
+      count: z
+        .number()
+        .int()
+        .refine((value) => [1, 2, 4, 8].includes(value), { error: "must be 1, 2, 4 or 8" })
+        .default(1),
+    })
+    .optional(),
+  spot: z.boolean().optional(),
+  maxHours: z.number().min(0.1).max(MAX_RUN_HOURS).optional(),
+  maxRestarts: z.number().int().min(0).max(99).optional(),
+  allowedMachineTypes: z.array(text).min(1).max(200).optional(),
+  image: text.optional(),
+  bootDiskGb: z.number().int().min(10).max(65536).optional(),
+});
+
+export type BucketInput = z.infer<typeof bucketSchema>;
+export type TrainingInput = z.infer<typeof trainingSchema>;
+
+/** What each preset puts in the place of the program's defaults; any key of the stack overrides it. */
+export const PRESETS = {
+  default: { bucket: {}, training: {} },
+  /** A trial account has no GPU and 8 vCPUs in all. */
+  freeTrial: {
+    bucket: { softDeleteDays: 0, noncurrentDays: 7 },
+    training: {
+      machineType: "e2-standard-2",
+      maxHours: 2,
+      maxRestarts: 2,
+      bootDiskGb: 20,
+      allowedMachineTypes: ["e2-medium", "e2-standard-2", "e2-standard-4", "e2-standard-8"],
+    },
+  },
+  /** Many people, one bill: short limits and small machines. */
+  course: {
+    bucket: { noncurrentDays: 14 },
+    training: {
+      machineType: "e2-standard-4",
+      maxHours: 3,
+      maxRestarts: 3,
+      allowedMachineTypes: ["e2-standard-2", "e2-standard-4", "e2-standard-8", "n2-standard-4", "n2-standard-8"],
+    },
+  },
+} as const satisfies Record<string, { bucket: BucketInput; training: TrainingInput }>;
+
+export type Preset = keyof typeof PRESETS;
+
+export const DEFAULTS = {
+  region: "us-central1",
+  bucket: { softDeleteDays: 7, noncurrentDays: 30, scratchDays: 14, retain: false },
+  training: { machineType: "e2-standard-4", spot: true, maxHours: 8, maxRestarts: 5, bootDiskGb: 50 },
+} as const;
+
+/** Every `mltraining:` key; Pulumi.yaml describes the same ones (a test compares). */
+export const KEYS = [
+  "environment",
+  "scope",
+  "foundation",
+  "students",
+  "preset",
+  "bucket",
+  "training",
+  "owner",
+  "labels",
+  "expires",
+] as const;
+
+export const studentsSchema = z.array(text).max(500);
+export const labelsSchema = z.record(z.string(), z.string());

@@ -1,0 +1,68 @@
+import { BucketObject } from "@pulumi/gcp/storage/bucketObject.js";
+import * as pulumi from "@pulumi/pulumi";
+import { type Environment, SCHEMA } from "../training/contract.ts";
+import type { Buckets } from "./buckets.ts";
+import type { Config } from "./config.ts";
+import type { TrainingTemplate } from "./trainingTemplate.ts";
+
+export interface EnvironmentRecordArgs {
+  config: Config;
+  serviceAccount: pulumi.Input<string>;
+  buckets: Buckets;
+  template?: TrainingTemplate;
+}
+
+/** `gs://DATA/environment.json`: how every `mlt` command knows its environment, without Pulumi. */
+export class EnvironmentRecord extends pulumi.ComponentResource {
+  readonly url: pulumi.Output<string>;
+
+  constructor(name: string, args: EnvironmentRecordArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("mltraining:index:EnvironmentRecord", name, {}, opts);
+    const content = environmentOf(args).apply((environment) => `${JSON.stringify(environment, null, 2)}\n`);
+    const object = new BucketObject(
+      name,
+      {
+        bucket: args.buckets.data,
+        name: "environment.json",
+        content,
+        contentType: "application/json",
+        cacheControl: "no-store",
+      },
+      { parent: this },
+    );
+    this.url = pulumi.interpolate`gs://${object.bucket}/${object.name}`;
+    this.registerOutputs({ url: this.url });
+  }
+}
+
+/** The record's content, in the shape that the run contract gives it. */
+function environmentOf({
+  config,
+  serviceAccount,
+  buckets,
+  template,
+}: EnvironmentRecordArgs): pulumi.Output<Environment> {
+  const { training } = config;
+  return pulumi
+    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(template?.names ?? {}), template?.image ?? ""])
+    .apply(([data, scratch, account, templates, image]) => ({
+      schema: SCHEMA,
+      environment: config.environment,
+      project: config.project,
+      scope: config.scope,
+      region: config.region,
+      zones: training?.zones ?? [],
+      buckets: { data, scratch },
+      serviceAccount: account,
+      training: training && {
+        templates,
+        machineType: training.machineType,
+        spot: training.spot,
+        maxHours: training.maxHours,
+        maxRestarts: training.maxRestarts,
+        allowedMachineTypes: training.allowedMachineTypes,
+        image,
+      },
+      labels: config.labels,
+    }));
+}

@@ -1,0 +1,63 @@
+import * as pulumi from "@pulumi/pulumi";
+import { MachineIdentity } from "./machineIdentity.ts";
+import { Network } from "./network.ts";
+import { ProjectServices } from "./projectServices.ts";
+import { SelfDeleteRoles } from "./selfDeleteRoles.ts";
+import { SshAccess } from "./sshAccess.ts";
+
+/** What an environment stands on; made here, or read from the foundation's stack. */
+export interface Ground {
+  /** Self links, by region. */
+  subnetworks: Readonly<Record<string, pulumi.Input<string>>>;
+  /** The machines' service accounts, by environment. */
+  serviceAccounts: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Known once the APIs are enabled. */
+  ready: pulumi.Input<string[]>;
+  /** What others wait for before their first call to an API. */
+  apis: pulumi.Resource[];
+}
+
+export interface FoundationArgs {
+  project: string;
+  environment: string;
+  regions: readonly string[];
+  /** Whose machines run here: the environment's own (`solo`) or each student's (`foundation`). */
+  environments: readonly string[];
+}
+
+/**
+ * What a project has once and what is slow or unsafe to make again: APIs, network, custom roles, and every binding on
+ * the project. Bindings name the machines' service accounts, and Google refuses a binding for an account that does not
+ * exist, so the accounts are made here too: a student's stack writes nothing on the project. Everything of a student is
+ * keyed by the student's environment; taking one out of the list touches no other.
+ *
+ * Cost: the network's (see `Network`).
+ */
+export class Foundation extends pulumi.ComponentResource implements Ground {
+  readonly subnetworks: Readonly<Record<string, pulumi.Output<string>>>;
+  readonly serviceAccounts: Readonly<Record<string, pulumi.Output<string>>>;
+  readonly ready: pulumi.Output<string[]>;
+  readonly apis: pulumi.Resource[];
+
+  constructor(name: string, args: FoundationArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("mltraining:index:Foundation", name, args, opts);
+    const { project, environment, regions } = args;
+
+    const services = new ProjectServices(name, { project }, { parent: this });
+    const enabled = { parent: this, dependsOn: [services] };
+    const network = new Network(name, { project, regions }, enabled);
+    const roles = new SelfDeleteRoles(name, { project, environment, automaticName: network.networkName }, enabled);
+    this.serviceAccounts = Object.fromEntries(
+      args.environments.map((key) => {
+        const { selfDelete, watchOperations } = roles;
+        const identity = new MachineIdentity(key, { project, environment: key, selfDelete, watchOperations }, enabled);
+        return [key, identity.email];
+      }),
+    );
+    new SshAccess(name, { project, network: network.network, targets: this.serviceAccounts }, enabled);
+    this.subnetworks = network.subnetworks;
+    this.ready = services.enabled;
+    this.apis = [services];
+    this.registerOutputs({ subnetworks: this.subnetworks, serviceAccounts: this.serviceAccounts });
+  }
+}

@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type PackedFile, packFiles } from "./archive.ts";
+
+/** Google's limit for one metadata value: 256 KiB. */
+export const METADATA_VALUE_LIMIT = 256 * 1024;
+
+const FOLDER = fileURLToPath(new URL("../startup-scripts", import.meta.url));
+
+/** The folders that travel with a script, by the endings of what is taken from them. */
+const PACKED: Readonly<Record<string, string>> = { supervisor: ".py", units: ".service" };
+
+/**
+ * What goes into `metadata["startup-script"]`: lib/common.sh, the files of supervisor/ and units/ as a tar.gz in
+ * `MLT_FILES_BASE64`, and the main script, joined unchanged but for the second `#!` line. No value is pasted into shell
+ * text: base64 needs no quoting, and everything else reaches the machine through its metadata. Same files, same bytes.
+ */
+export function startupScript(main: string, folder: string = FOLDER): string {
+  const common = text(folder, "lib/common.sh");
+  const script = text(folder, main);
+  if (!common.startsWith("#!"))
+    throw new Error("startup-scripts/lib/common.sh must begin with #!, because it begins the joined script");
+  const files = packFiles(packedFiles(folder)).toString("base64");
+  const joined = `${common}\nreadonly MLT_FILES_BASE64='${files}'\n\n${withoutInterpreter(script)}`;
+  const size = Buffer.byteLength(joined);
+  if (size > METADATA_VALUE_LIMIT) {
+    throw new Error(
+      `the startup script ${main} has ${size} bytes; Google takes at most ${METADATA_VALUE_LIMIT} in a metadata value. ` +
+        "Make startup-scripts/supervisor smaller",
+    );
+  }
+  return joined;
+}
+
+/** The files that the script unpacks, by their paths in the archive. */
+function packedFiles(folder: string): PackedFile[] {
+  return Object.entries(PACKED).flatMap(([name, ending]) =>
+    readdirSync(join(folder, name))
+      .filter((file) => file.endsWith(ending))
+      .map((file) => ({ path: `${name}/${file}`, content: Buffer.from(text(folder, `${name}/${file}`)) })),
+  );
+}
+
+/** Line ends as Linux wants them: a checkout on Windows may have turned them. */
+function text(folder: string, file: string): string {
+  return readFileSync(join(folder, file), "utf8").replaceAll("\r\n", "\n");
+}
+
+function withoutInterpreter(script: string): string {
+  return script.startsWith("#!") ? script.slice(script.indexOf("\n") + 1) : script;
+}

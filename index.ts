@@ -1,0 +1,45 @@
+// The environment as Pulumi makes it: settings in, components, outputs. Pulumi calls the exported function.
+import { surviveNewApis } from "./components/apiReadiness.ts";
+import { BucketAccess } from "./components/bucketAccess.ts";
+import { Buckets } from "./components/buckets.ts";
+import { loadConfig } from "./components/config.ts";
+import { EnvironmentRecord } from "./components/environmentRecord.ts";
+import { Foundation } from "./components/foundation.ts";
+import { readFoundation } from "./components/foundationReference.ts";
+import { outputs } from "./components/outputs.ts";
+import { startupScript } from "./components/startupScript.ts";
+import { TrainingTemplate } from "./components/trainingTemplate.ts";
+
+export default async function program(): Promise<Record<string, unknown>> {
+  const config = loadConfig();
+  const { project, environment, training, labels } = config;
+  if (config.scope !== "student") surviveNewApis();
+
+  const ground =
+    config.scope === "student"
+      ? await readFoundation(config)
+      : new Foundation(environment, {
+          project,
+          environment,
+          regions: training?.regions ?? [config.region],
+          environments: config.scope === "foundation" ? config.students : [environment],
+        });
+  if (config.scope === "foundation") return outputs(config, { ground });
+
+  const serviceAccount = ground.serviceAccounts[environment] ?? "";
+  const buckets = new Buckets(environment, { project, ...config.bucket, labels }, { dependsOn: ground.apis });
+  new BucketAccess(environment, { serviceAccount, data: buckets.data, scratch: buckets.scratch });
+  const template =
+    training &&
+    new TrainingTemplate(environment, {
+      project,
+      training,
+      subnetworks: ground.subnetworks,
+      serviceAccount,
+      startupScript: startupScript("trainer.sh"),
+      labels,
+      after: ground.ready,
+    });
+  new EnvironmentRecord(environment, { config, serviceAccount, buckets, template });
+  return outputs(config, { ground, buckets, template });
+}
