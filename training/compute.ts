@@ -1,4 +1,5 @@
 import type { compute_v1 } from "@googleapis/compute/build/v1.js";
+import { credentials } from "./credentials.ts";
 import { computeRoot } from "./endpoints.ts";
 import { statusOf } from "./errors.ts";
 
@@ -27,9 +28,8 @@ type Options = ConstructorParameters<typeof compute_v1.Compute>[0];
 export function googleCompute(): Compute {
   let client: Promise<compute_v1.Compute> | undefined;
   const api = () => {
-    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), import("google-auth-library")]).then(
-      ([{ compute_v1 }, { GoogleAuth }]) => {
-        const auth = new GoogleAuth({ scopes: ["https://www.googleapis.com/auth/cloud-platform"] });
+    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), credentials()]).then(
+      ([{ compute_v1 }, auth]) => {
         const rootUrl = computeRoot();
         // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
         const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };

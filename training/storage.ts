@@ -1,4 +1,5 @@
 import type { File, Storage } from "@google-cloud/storage";
+import { givenCredentials } from "./credentials.ts";
 import { storageRoot } from "./endpoints.ts";
 import { explained, messageOf, statusOf, UserError } from "./errors.ts";
 
@@ -36,12 +37,16 @@ export class Objects {
   #client: Promise<Storage> | undefined;
 
   client(): Promise<Storage> {
-    this.#client ??= import("@google-cloud/storage").then(({ Storage }) => {
-      const apiEndpoint = storageRoot();
-      return new Storage(
-        apiEndpoint ? { apiEndpoint, useAuthWithCustomEndpoint: true, retryOptions: RETRY } : { retryOptions: RETRY },
-      );
-    });
+    this.#client ??= Promise.all([import("@google-cloud/storage"), givenCredentials()]).then(
+      ([{ Storage }, authClient]) => {
+        const apiEndpoint = storageRoot();
+        return new Storage({
+          retryOptions: RETRY,
+          ...(authClient ? { authClient } : {}),
+          ...(apiEndpoint ? { apiEndpoint, useAuthWithCustomEndpoint: true } : {}),
+        });
+      },
+    );
     return this.#client;
   }
 
