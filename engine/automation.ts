@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import automation, { type EngineEvent, type OpMap, type PulumiFn } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 import { findPulumi } from "./cli.ts";
+import { STAY_LOCAL } from "./endpoints.ts";
 import { type ProviderServer, startGcpProvider } from "./providers/gcp/server.ts";
 
 export interface StackOptions {
@@ -109,7 +110,7 @@ async function open(options: StackOptions, cli: string, provider: ProviderServer
     PULUMI_CONFIG_PASSPHRASE: options.environment?.PULUMI_CONFIG_PASSPHRASE ?? "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",
     PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS: "false",
-    ...(provider ? { PULUMI_DEBUG_PROVIDERS: provider.attach } : {}),
+    ...(provider ? { PULUMI_DEBUG_PROVIDERS: provider.attach } : STAY_LOCAL),
   };
   const pulumiCommand = await automation.PulumiCommand.get({ root: dirname(dirname(cli)) });
   const stack = await automation.LocalWorkspace.createOrSelectStack(

@@ -10,8 +10,8 @@ const run = promisify(execFile);
 /** The version that `go.mod` builds and the installer is asked for. */
 export const PULUMI_VERSION = "3.256.0";
 
-/** The oldest Pulumi CLI that this project has been run with. */
-export const MINIMUM_VERSION = "3.200.0";
+/** Older Pulumi CLIs know no error hooks, with which the program waits for APIs that were just enabled. */
+export const MINIMUM_VERSION = "3.218.0";
 
 const INSTALLER_MS = 20_000;
 

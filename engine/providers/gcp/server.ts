@@ -1,9 +1,10 @@
-import grpc from "@grpc/grpc-js";
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
 import services from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import proto from "@pulumi/pulumi/proto/provider_pb.js";
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
 import structs from "google-protobuf/google/protobuf/struct_pb.js";
+import { answer, type GrpcCall as Call, serve } from "../../grpc.ts";
 import type { Problem } from "./check.ts";
 import { type Configuration, configurationProblems, configure, type Environment } from "./configuration.ts";
 import type { Change } from "./diff.ts";
@@ -19,7 +20,6 @@ export interface ProviderServer {
 }
 
 type Struct = InstanceType<typeof structs.Struct>;
-type Call<Request> = { request: Request; getPeer(): string };
 
 /**
  * Starts the gcp provider on a free port of the loopback. Engines attach to it by `PULUMI_DEBUG_PROVIDERS`. Each
@@ -30,24 +30,11 @@ type Call<Request> = { request: Request; getPeer(): string };
  */
 export async function startGcpProvider(environment: Environment = process.env): Promise<ProviderServer> {
   const connections = new Map<string, Configuration>();
-  const server = new grpc.Server({ "grpc.max_receive_message_length": 64 * 1024 * 1024 });
-  server.addService(
-    services.ResourceProviderService as unknown as grpc.ServiceDefinition,
-    handlers(connections, environment),
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
-  });
-  const close = async () => server.forceShutdown();
-  return { port, attach: `gcp:${port}`, close };
+  const server = await serve(services.ResourceProviderService, handlers(connections, environment));
+  return { ...server, attach: `gcp:${server.port}` };
 }
 
-function handlers(
-  connections: Map<string, Configuration>,
-  environment: Environment,
-): grpc.UntypedServiceImplementation {
+function handlers(connections: Map<string, Configuration>, environment: Environment): UntypedServiceImplementation {
   const configured = (call: Call<unknown>): Configuration => {
     const found = connections.get(call.getPeer());
     if (!found) throw new Error("The engine used the gcp provider before it configured it");
@@ -159,19 +146,6 @@ function handlers(
       return response;
     }),
   };
-}
-
-/** Turns an async answer into a handler; an error becomes its message, without a stack. */
-function answer<Request, Response>(work: (call: Call<Request>) => Promise<Response>): grpc.UntypedHandleCall {
-  return ((call: Call<Request>, respond: grpc.sendUnaryData<Response>) => {
-    work(call).then(
-      (response) => respond(null, response),
-      (error: unknown) => {
-        const details = error instanceof Error ? error.message : String(error);
-        respond({ code: grpc.status.UNKNOWN, details });
-      },
-    );
-  }) as unknown as grpc.UntypedHandleCall;
 }
 
 function handshake(): InstanceType<typeof proto.ProviderHandshakeResponse> {
