@@ -11,6 +11,7 @@ import { State } from "./core/state.ts";
 import { Tokens } from "./core/tokens.ts";
 import { createFront } from "./front.ts";
 import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
+import { lockState } from "./lock.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { operatorMetadata } from "./operator-metadata.ts";
 import { Machines } from "./services/compute/machines.ts";
@@ -67,8 +68,18 @@ export const DEFAULT_PROJECT = "local-project";
 
 /** Starts a Google Cloud on this machine's loopback. */
 export async function startLocalCloud(options: LocalCloudOptions): Promise<LocalCloud> {
-  const { project = DEFAULT_PROJECT, log = () => {}, now = Date.now } = options;
   const state = new State(options.stateFolder);
+  const unlock = lockState(options.stateFolder);
+  try {
+    return await open(options, state, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function open(options: LocalCloudOptions, state: State, unlock: () => void): Promise<LocalCloud> {
+  const { project = DEFAULT_PROJECT, log = () => {}, now = Date.now } = options;
   const settings: Settings = { iamDelayMs: 0, serviceEnableDelayMs: 0, ...options.settings };
   const cloud: Cloud = {
     state,
@@ -118,6 +129,7 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
     async close() {
       await Promise.all([closed.close(), open.close(), metadata.close()]);
       await machines.close();
+      unlock();
     },
   };
 }
