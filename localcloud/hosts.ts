@@ -11,6 +11,7 @@ const STORAGE: ServiceName = { name: "storage", api: "storage.googleapis.com" };
 const FIRST_SEGMENTS: Record<string, ServiceName> = {
   storage: STORAGE,
   upload: STORAGE,
+  resumable: STORAGE,
   download: STORAGE,
   batch: STORAGE,
   compute: { name: "compute", api: "compute.googleapis.com" },

@@ -61,6 +61,8 @@ async function callInner(router: Router, outer: Call, message: string): Promise<
     return (await route.handler(innerCall(outer, method, url, route.params, partHeaders(head), body))) ?? {};
   } catch (error) {
     if (error instanceof GoogleError) return { status: error.code, json: error.body() };
+    if (error instanceof URIError)
+      return { status: 400, json: invalid("A path is not valid percent-encoding.").body() };
     throw error;
   }
 }

@@ -32,6 +32,7 @@ export function endpoint(router: Router, method: string, pattern: string, query:
       checkQuery(call, modelled);
       return partial(call, await handler(call));
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ECONNRESET" && call.raw.destroyed) throw clientGone();
       if (!(error instanceof GoogleError)) throw error;
       if (error.code === 304) return { status: 304 };
       // A download that fails is answered with the sentence alone.
@@ -41,6 +42,11 @@ export function endpoint(router: Router, method: string, pattern: string, query:
       throw error;
     }
   });
+}
+
+/** Nobody reads this answer: the caller's connection broke within its request. */
+function clientGone(): GoogleError {
+  return new GoogleError(499, "clientClosedRequest", "The client closed the connection.");
 }
 
 function checkQuery(call: Call, modelled: Set<string>): void {

@@ -4,6 +4,7 @@ import { aclRoutes } from "./acl.ts";
 import { batchRoutes } from "./batch.ts";
 import { bucketRoutes } from "./buckets.ts";
 import { copyRoutes } from "./copies.ts";
+import { emptyListRoutes } from "./empty-lists.ts";
 import { iamRoutes } from "./iam.ts";
 import { listRoutes } from "./listing.ts";
 import { objectRoutes } from "./objects.ts";
@@ -22,6 +23,7 @@ export function storageService(cloud: Cloud): Router {
   bucketRoutes(router, service);
   iamRoutes(router, service);
   aclRoutes(router, service);
+  emptyListRoutes(router, service);
   listRoutes(router, service);
   objectRoutes(router, service);
   copyRoutes(router, service);

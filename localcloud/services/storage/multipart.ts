@@ -3,12 +3,11 @@ import { invalid } from "./errors.ts";
 /** The largest metadata part. */
 const MAX_HEAD = 1024 * 1024;
 
-/** The boundary that a `multipart/…` content type names. */
+/** The boundary that a `multipart/…` content type names; gcloud puts it in single quotes. */
 export function boundaryOf(contentType: string | undefined): string {
-  const [, quoted, plain] = /^multipart\/[\w-]+\s*;.*?boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType ?? "") ?? [];
-  const boundary = quoted ?? plain;
-  if (!boundary) throw invalid("Multipart request without a boundary in its Content-Type.");
-  return boundary;
+  const text = /^multipart\/[\w-]+\s*;.*?boundary=("[^"]+"|'[^']+'|[^;\s]+)/i.exec(contentType ?? "")?.[1];
+  if (!text) throw invalid("Multipart request without a boundary in its Content-Type.");
+  return text.replace(/^(["'])(.*)\1$/, "$2");
 }
 
 export interface Part {

@@ -71,7 +71,7 @@ export interface Answer {
   json: Json;
 }
 export interface Json {
-  [name: string]: Json & string & Json[] & string[] & number & boolean;
+  [name: string]: Json & string & Json[] & string[];
 }
 
 /** Starts the service over `folder` (an earlier server's, to see what survives) until the test ends. */
@@ -82,7 +82,7 @@ export async function startStorage(t: TestContext, folder?: string): Promise<Sto
   const state = new State(own);
   const cloud: Cloud = {
     state,
-    access: createAccess({ state, now }),
+    access: createAccess({ state, now, settings: { iamDelayMs: 0 } }),
     tokens: new Tokens(undefined, now),
     faults: new Faults(now),
     now,
