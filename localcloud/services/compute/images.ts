@@ -1,0 +1,236 @@
+import { GoogleError, notModelled } from "../../core/errors.ts";
+import type { Call, Reply, Router } from "../../core/http.ts";
+import { allowQuery, base, pathIn, relabel, removeOne } from "./collection.ts";
+import { copyToImage, diskFolder, imageFolder, releaseImage } from "./content.ts";
+import { type Compute, fingerprint, where } from "./context.ts";
+import { invalid, link, notFound, pathOf, referred, split } from "./links.ts";
+import { page } from "./lists.ts";
+import { inUse } from "./networks.ts";
+import { isPublic, publicImages } from "./publicImages.ts";
+import { requireLabels, requireName } from "./rules.ts";
+import { type Json, oneOf, readBody } from "./schema.ts";
+import { IMAGE } from "./shapes/machine.ts";
+import type { Disk, Image } from "./types.ts";
+
+const ROOT = `${base("global")}/images`;
+const ONE = `${ROOT}/{name}`;
+
+/** An image by its path or its family's (`…/images/family/F`): a family names its newest image that is not deprecated. */
+export function findImage(compute: Compute, path: string): Image | undefined {
+  const { project, name } = split(path);
+  const all = imagesOf(compute, project);
+  if (!name.startsWith("family/")) return all.find((image) => image.name === name || image.id === name);
+  const family = name.slice("family/".length);
+  return all
+    .filter((image) => image.family === family && image.status === "READY" && !image.deprecated)
+    .sort((one, other) => one.creationTimestamp.localeCompare(other.creationTimestamp))
+    .at(-1);
+}
+
+function imagesOf(compute: Compute, project: string): Image[] {
+  const own = compute.list("images", `projects/${project}/`).map(([, image]) => image as Image);
+  return [...own, ...publicImages(project)];
+}
+
+/** The image that a disk is to be made from; the caller must be allowed to use it. */
+export function imageFor(compute: Compute, call: Call, text: string, field: string, project: string): Image {
+  const path = referred(text, field, project, "images");
+  const image = findImage(compute, path);
+  if (!image) throw invalid(field, text, "The referenced image resource cannot be found.");
+  const real = pathOf(image.selfLink);
+  if (!isPublic(split(real).project)) compute.requireOn(call, "compute.images.useReadOnly", real);
+  if (image.status !== "READY" || compute.pending.has(real)) {
+    throw new GoogleError(400, "resourceNotReady", `The resource '${real}' is not ready`);
+  }
+  if (image.deprecated && image.deprecated.state !== "DEPRECATED") {
+    throw invalid(field, text, `The image is ${image.deprecated.state} and cannot be used.`);
+  }
+  return image;
+}
+
+export function addImages(router: Router, compute: Compute): void {
+  router.on("GET", ROOT, (call) => {
+    const { project } = where(call);
+    if (!isPublic(project)) compute.requireOnProject(call, "compute.images.list", project);
+    return { json: page(call, "compute#imageList", `projects/${project}/global/images`, imagesOf(compute, project)) };
+  });
+  router.on("GET", `${ROOT}/family/{family}`, (call) => {
+    allowQuery(call, "zone");
+    const { project } = where(call);
+    const path = `projects/${project}/global/images/family/${call.params.family}`;
+    if (!isPublic(project)) compute.requireOn(call, "compute.images.getFromFamily", path);
+    const image = findImage(compute, path);
+    if (!image) throw notFound(path);
+    return { json: image };
+  });
+  router.on("GET", ONE, (call) => {
+    allowQuery(call, "view");
+    const path = pathIn(call, "images");
+    if (!isPublic(split(path).project)) compute.requireOn(call, "compute.images.get", path);
+    const image = findImage(compute, path);
+    if (!image) throw notFound(path);
+    return { json: image };
+  });
+  router.on("POST", ROOT, (call) => insert(compute, call));
+  router.on("DELETE", ONE, (call) => {
+    const remove = (path: string): void => {
+      const image = compute.find(path);
+      compute.remove(path);
+      if (image) releaseImage(compute.cloud.state, image.id);
+    };
+    return removeOne(compute, { plural: "images", remove }, call);
+  });
+  router.on("POST", `${ONE}/deprecate`, (call) => deprecate(compute, call));
+  router.on("POST", `${ONE}/setLabels`, async (call) => {
+    allowQuery(call);
+    const body = readBody({ labels: "map", labelFingerprint: "string" }, await call.json());
+    const path = pathIn(call, "images");
+    compute.requireOn(call, "compute.images.setLabels", path);
+    return relabel(compute, call, path, body);
+  });
+  router.on("PATCH", ONE, (call) => patch(compute, call));
+}
+
+async function insert(compute: Compute, call: Call): Promise<Reply> {
+  allowQuery(call, "requestId", "forceCreate");
+  const { project } = where(call);
+  const raw = await call.json();
+  const repeated = compute.repeated(call, project);
+  if (repeated) return repeated;
+  const body = readBody(IMAGE, raw);
+  const path = `projects/${project}/global/images/${requireName(body.name)}`;
+  compute.requireOn(call, "compute.images.create", path);
+  requireLabels(body.labels);
+  if (body.family !== undefined) requireName(body.family, "resource.family");
+  compute.absent(path);
+  const { sourceDisk, sourceImage } = body as { sourceDisk?: string; sourceImage?: string };
+  if ((sourceDisk === undefined) === (sourceImage === undefined)) {
+    throw invalid("resource", body.name, "An image needs exactly one source: a source disk or a source image.");
+  }
+  const source = sourceDisk
+    ? diskSource(compute, call, sourceDisk, project)
+    : imageSource(compute, call, `${sourceImage}`, project);
+  const labels = (body.labels ?? {}) as Record<string, string>;
+  const image: Image = {
+    ...compute.stamp(path, "image"),
+    ...body,
+    ...source.members,
+    diskSizeGb: String(body.diskSizeGb ?? source.sizeGb),
+    sourceType: "RAW",
+    archiveSizeBytes: "0",
+    architecture: String(body.architecture ?? source.architecture),
+    storageLocations: (body.storageLocations as string[] | undefined) ?? ["us"],
+    status: "PENDING",
+    labelFingerprint: fingerprint(labels),
+  };
+  return compute.begin(call, {
+    type: "insert",
+    target: path,
+    targetId: image.id,
+    accepted: () => compute.save(path, image),
+    run: async () => {
+      try {
+        await source.copy(image);
+        compute.save(path, { ...image, status: "READY" });
+      } catch (error) {
+        compute.remove(path);
+        releaseImage(compute.cloud.state, image.id);
+        throw error;
+      }
+    },
+  });
+}
+
+interface Source {
+  members: Json;
+  sizeGb: string;
+  architecture: string;
+  copy: (image: Image) => Promise<void>;
+}
+
+function diskSource(compute: Compute, call: Call, text: string, project: string): Source {
+  const { state } = compute.cloud;
+  const path = referred(text, "resource.sourceDisk", project, "disks");
+  const disk = compute.referent(path, "resource.sourceDisk", text, "disk") as Disk;
+  compute.requireOn(call, "compute.disks.useReadOnly", path);
+  const user = (disk.users ?? []).find((machine) => compute.machines.isOn(pathOf(machine)));
+  if (user && call.query.get("forceCreate") !== "true") throw inUse("disk", path, pathOf(user));
+  if (user) throw notModelled("an image of the disk of a running machine (forceCreate); stop the machine first");
+  if (imageFolder(state, disk)) {
+    throw notModelled(
+      `an image of a disk whose own image was made here (${disk.sourceImage}); build on a public image`,
+    );
+  }
+  const architecture = String(disk.architecture ?? "X86_64");
+  return {
+    members: { sourceDisk: disk.selfLink, sourceDiskId: disk.id, guestOsFeatures: disk.guestOsFeatures ?? [] },
+    sizeGb: disk.sizeGb,
+    architecture,
+    copy: (image) => copyToImage(state, diskFolder(state, disk), image.id),
+  };
+}
+
+function imageSource(compute: Compute, call: Call, text: string, project: string): Source {
+  const { state } = compute.cloud;
+  const from = imageFor(compute, call, text, "resource.sourceImage", project);
+  return {
+    members: { sourceImage: from.selfLink, sourceImageId: from.id, guestOsFeatures: from.guestOsFeatures ?? [] },
+    sizeGb: from.diskSizeGb,
+    architecture: from.architecture,
+    copy: async (image) => {
+      const content = imageFolder(state, { sourceImageId: from.id });
+      if (content) await copyToImage(state, content, image.id);
+    },
+  };
+}
+
+async function deprecate(compute: Compute, call: Call): Promise<Reply> {
+  allowQuery(call, "requestId");
+  const shape = {
+    state: oneOf("ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"),
+    replacement: "string",
+    deprecated: "string",
+    obsolete: "string",
+    deleted: "string",
+    stateOverride: "unmodelled",
+  } as const;
+  const body = readBody(shape, await call.json());
+  const path = pathIn(call, "images");
+  compute.requireOn(call, "compute.images.deprecate", path);
+  const image = compute.get(path);
+  if (body.replacement !== undefined) {
+    const replacement = referred(String(body.replacement), "resource.replacement", split(path).project, "images");
+    body.replacement = link(replacement);
+  }
+  const deprecated = (body.state ?? "ACTIVE") === "ACTIVE" ? undefined : body;
+  return compute.begin(call, {
+    type: "deprecate",
+    target: path,
+    targetId: image.id,
+    run: () => {
+      compute.save(path, { ...compute.get(path), deprecated });
+    },
+  });
+}
+
+async function patch(compute: Compute, call: Call): Promise<Reply> {
+  allowQuery(call, "requestId");
+  const body = readBody(IMAGE, await call.json());
+  const path = pathIn(call, "images");
+  compute.requireOn(call, "compute.images.update", path);
+  const image = compute.get(path);
+  for (const name of Object.keys(body)) {
+    if (!["name", "description", "family"].includes(name) || (name === "name" && body.name !== image.name)) {
+      throw invalid(`resource.${name}`, body[name], "Only the family and the description of an image can be patched.");
+    }
+  }
+  if (body.family) requireName(body.family, "resource.family");
+  return compute.begin(call, {
+    type: "patch",
+    target: path,
+    targetId: image.id,
+    run: () => {
+      compute.save(path, { ...compute.get(path), ...body });
+    },
+  });
+}

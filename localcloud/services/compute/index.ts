@@ -1,0 +1,34 @@
+import type { Cloud } from "../../core/cloud.ts";
+import { Router } from "../../core/http.ts";
+import { addAddresses } from "./addresses.ts";
+import { addBatch } from "./batch.ts";
+import { addConsole, addPreemption } from "./console.ts";
+import { Compute } from "./context.ts";
+import { addDisks } from "./disks.ts";
+import { addFirewalls } from "./firewalls.ts";
+import { addIam } from "./iam.ts";
+import { addImages } from "./images.ts";
+import { addInstanceActions } from "./instanceActions.ts";
+import { addInstances } from "./instances.ts";
+import type { Machines } from "./machines.ts";
+import { addNetworks, addSubnetworks } from "./networks.ts";
+import { addOperations } from "./operationRoutes.ts";
+import { addPlaces } from "./placeRoutes.ts";
+import { addProjects } from "./projects.ts";
+import { addResourcePolicies } from "./resourcePolicies.ts";
+import { addRouters } from "./routers.ts";
+import { addTemplates } from "./templates.ts";
+
+/** Compute Engine's API, v1 and beta, under `/compute/{version}/projects/{project}/…` and `/batch/compute/{version}`. */
+export function computeService(cloud: Cloud, machines: Machines): Router {
+  const router = new Router();
+  const compute = new Compute(cloud, machines);
+  const parts = [addNetworks, addSubnetworks, addFirewalls, addRouters, addAddresses, addResourcePolicies];
+  const machineParts = [addImages, addDisks, addTemplates, addInstances, addInstanceActions, addConsole, addPreemption];
+  for (const add of [...parts, ...machineParts]) add(router, compute);
+  for (const add of [addIam, addPlaces, addOperations, addProjects]) add(router, compute);
+  addBatch(router);
+  return router;
+}
+
+export { metadataTree } from "./metadataTree.ts";

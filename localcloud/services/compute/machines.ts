@@ -1,0 +1,392 @@
+import type { RequestListener } from "node:http";
+import type { Cloud } from "../../core/cloud.ts";
+import { GoogleError } from "../../core/errors.ts";
+import { OperationError } from "../../core/operations.ts";
+import type { Collection } from "../../core/state.ts";
+import type { Guest, GuestDriver, GuestSpec } from "../../guests/guest.ts";
+import type { MetadataServerOptions } from "../../metadata/server.ts";
+import type { MetadataTree } from "../../metadata/tree.ts";
+import { diskAt, diskFolder, imageFolder, removeDisk } from "./content.ts";
+import { pathOf, split } from "./links.ts";
+import { attributes, type MachineState, metadataTree, sizeOf } from "./metadataTree.ts";
+import { deadline, emptyGuest, guestAttributesEnabled, pause } from "./power.ts";
+import { SerialLog } from "./serial.ts";
+import type { Disk, Instance, Metadata } from "./types.ts";
+
+export interface MachinesOptions {
+  cloud: Cloud;
+  /** Boots the guests; `undefined`: machines are records that run nothing. */
+  driver: GuestDriver | undefined;
+  /** Makes one machine's metadata server (`createMetadataServer`). */
+  metadataFor: (options: MetadataServerOptions) => RequestListener;
+  googleApis: RequestListener;
+  certificate: GuestSpec["certificate"];
+}
+
+/** What is known of a machine besides its instance. */
+interface MachineRecord extends MachineState {
+  /** Milliseconds since 1970 at which the cloud ends the machine; set while it runs. */
+  terminateAt?: number;
+  /** Its deletion was accepted. */
+  deleting?: boolean;
+  /** It ran a guest, which did not outlive the server if that is gone. */
+  guest?: boolean;
+}
+
+interface Session {
+  guest: Guest;
+  off: boolean;
+}
+
+/** From the power button to the power cut, at a stop and at a preemption. */
+export const STOP_GRACE_MS = 90_000;
+export const PREEMPTION_GRACE_MS = 30_000;
+const TICK_MS = 200;
+
+/** Runs instances on guests: boot, stop, preemption, time limits, deletion. One thing at a time for each machine. */
+export class Machines {
+  readonly #options: MachinesOptions;
+  readonly #cloud: Cloud;
+  readonly #instances: Collection<Instance>;
+  readonly #records: Collection<MachineRecord>;
+  readonly #sessions = new Map<string, Session>();
+  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #serials = new Map<string, SerialLog>();
+  #clock: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: MachinesOptions) {
+    this.#options = options;
+    this.#cloud = options.cloud;
+    this.#instances = options.cloud.state.collection<Instance>("compute.instances");
+    this.#records = options.cloud.state.collection<MachineRecord>("compute.machines");
+    this.#restore();
+  }
+
+  /** Guests do not outlive the server: their machines are found switched off, as after a power failure. */
+  #restore(): void {
+    for (const [path, instance] of this.#instances.entries()) {
+      const record = this.#record(path);
+      if (record.deleting) this.#erase(path);
+      else if (instance.status === "RUNNING" && !record.guest) this.#attach(path, instance, emptyGuest());
+      else if (instance.status !== "TERMINATED") {
+        this.#markOff(path, "The local cloud was stopped while the machine ran.");
+        this.#cloud.log(`${instance.name}: was ${instance.status} when the local cloud stopped; it is TERMINATED now`);
+      }
+    }
+  }
+
+  #record(path: string): MachineRecord {
+    return this.#records.get(path) ?? {};
+  }
+
+  /** Changes the record and tells the guest, if it shows in its metadata. */
+  #note(path: string, change: Partial<MachineRecord>): void {
+    this.#records.set(path, { ...this.#record(path), ...change });
+    this.changed(path);
+  }
+
+  #update(path: string, change: Partial<Instance>): void {
+    const instance = this.#instances.get(path);
+    if (instance) this.#instances.set(path, { ...instance, ...change });
+  }
+
+  /** Work on one machine waits for what was asked before. */
+  #queue<T>(path: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(path) ?? Promise.resolve();
+    const done = before.catch(() => undefined).then(work);
+    const settled = done
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#queues.get(path) === settled) this.#queues.delete(path);
+      });
+    this.#queues.set(path, settled);
+    return done;
+  }
+
+  /** Boots a new machine, or a stopped one on the same disk. */
+  start(path: string): Promise<void> {
+    return this.#queue(path, async () => {
+      if (this.#instances.get(path) && !this.#sessions.has(path) && !this.#record(path).deleting)
+        await this.#boot(path);
+    });
+  }
+
+  async #boot(path: string): Promise<void> {
+    const instance = this.#instances.get(path);
+    if (!instance) return;
+    this.#update(path, { status: "STAGING" });
+    this.#note(path, { preempted: false, maintenanceEvent: "NONE", guest: this.#options.driver !== undefined });
+    let guest: Guest;
+    try {
+      guest = this.#options.driver ? await this.#options.driver.boot(this.#spec(path, instance)) : emptyGuest();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#markOff(path, message);
+      this.#cloud.log(`${instance.name}: did not boot: ${message}`);
+      throw new OperationError("INTERNAL_ERROR", `The machine did not boot: ${message}`);
+    }
+    if (this.#closed) await guest.cut();
+    const started = this.#cloud.now();
+    const terminateAt = deadline(instance, started);
+    const terminationTimestamp = terminateAt === undefined ? undefined : new Date(terminateAt).toISOString();
+    this.#note(path, { terminateAt });
+    this.#update(path, {
+      status: "RUNNING",
+      lastStartTimestamp: new Date(started).toISOString(),
+      resourceStatus: { scheduling: terminationTimestamp ? { terminationTimestamp } : {} },
+    });
+    this.#attach(path, instance, guest);
+    this.#cloud.log(`${instance.name}: RUNNING${terminationTimestamp ? ` until ${terminationTimestamp} at most` : ""}`);
+  }
+
+  #spec(path: string, instance: Instance): GuestSpec {
+    const { state } = this.#cloud;
+    const boot = instance.disks.find((disk) => disk.boot);
+    const disk = boot && diskAt(state, boot.source);
+    if (!disk) throw new Error(`the boot disk ${boot?.source ?? ""} is gone`);
+    const serial = this.serial(path);
+    return {
+      id: instance.id,
+      name: instance.name,
+      ...sizeOf(instance.machineType),
+      diskFolder: diskFolder(state, disk),
+      imageFolder: imageFolder(state, disk),
+      metadata: this.#options.metadataFor(this.#metadata(path, instance.id)),
+      googleApis: this.#options.googleApis,
+      certificate: this.#options.certificate,
+      serial: (line) => serial.append(line),
+      startupScript: attributes(instance.metadata.items)["startup-script"] ?? "",
+    };
+  }
+
+  #metadata(path: string, id: string): MetadataServerOptions {
+    const instance = (): Instance => {
+      const found = this.#instances.get(path);
+      if (found?.id !== id) throw new GoogleError(404, "notFound", "The machine is gone.");
+      return found;
+    };
+    return {
+      tree: () => this.tree(path, instance()),
+      onChange: (listener) => this.onChange(path, listener),
+      issueToken: (account) => {
+        const accounts = instance().serviceAccounts ?? [];
+        const found = account === "default" ? accounts[0] : accounts.find(({ email }) => email === account);
+        if (!found) throw new GoogleError(404, "notFound", `The machine has no service account ${account}.`);
+        return this.#cloud.tokens.issue({ kind: "serviceAccount", email: found.email });
+      },
+      putGuestAttribute: (namespace, key, value) => {
+        if (!guestAttributesEnabled(instance(), this.#projectAttributes(path))) {
+          throw new GoogleError(403, "forbidden", "Guest attributes endpoint access is disabled.");
+        }
+        const all = this.guestAttributes(path);
+        this.#note(path, { guestAttributes: { ...all, [namespace]: { ...all[namespace], [key]: value } } });
+      },
+    };
+  }
+
+  /** What the machine's metadata server shows. */
+  tree(path: string, instance = this.#instances.get(path)): MetadataTree {
+    if (!instance) throw new GoogleError(404, "notFound", "The machine is gone.");
+    const boot = instance.disks.find((disk) => disk.boot);
+    const image = boot && diskAt(this.#cloud.state, boot.source)?.sourceImage;
+    const project = { id: split(path).project, attributes: this.#projectAttributes(path) };
+    return metadataTree(instance, project, { ...this.#record(path), image: image && pathOf(image) });
+  }
+
+  #projectAttributes(path: string): Record<string, string> {
+    const common = this.#cloud.state.collection<Metadata>("compute.projectMetadata").get(split(path).project);
+    return attributes(common?.items);
+  }
+
+  onChange(path: string, listener: () => void): () => void {
+    const listeners = this.#listeners.get(path) ?? new Set();
+    this.#listeners.set(path, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** Wakes who waits for a change of the machine's metadata. */
+  changed(path: string): void {
+    for (const listener of [...(this.#listeners.get(path) ?? [])]) listener();
+  }
+
+  /** After a change of the project's metadata. */
+  changedProject(project: string): void {
+    for (const path of this.#sessions.keys()) if (path.startsWith(`projects/${project}/`)) this.changed(path);
+  }
+
+  #attach(path: string, instance: Instance, guest: Guest): void {
+    const session: Session = { guest, off: false };
+    this.#sessions.set(path, session);
+    guest.off.then(({ reason, message }) => {
+      session.off = true;
+      // Whoever switches the machine off waits in the queue's work and clears the session itself.
+      return this.#queue(path, async () => {
+        if (this.#sessions.get(path) !== session) return;
+        this.#sessions.delete(path);
+        this.#markOff(path, reason === "crash" ? message : undefined);
+        this.#cloud.log(`${instance.name}: TERMINATED (${reason}${message ? `: ${message}` : ""})`);
+      });
+    });
+    this.#clock ??= setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** A stopped machine keeps its disk; its time limit is cleared, as Google's is. */
+  #markOff(path: string, statusMessage?: string): void {
+    this.#records.set(path, { ...this.#record(path), terminateAt: undefined });
+    this.#update(path, {
+      status: "TERMINATED",
+      statusMessage,
+      lastStopTimestamp: new Date(this.#cloud.now()).toISOString(),
+      resourceStatus: { scheduling: {} },
+    });
+  }
+
+  #tick(): void {
+    if (this.#sessions.size === 0) {
+      clearInterval(this.#clock);
+      this.#clock = undefined;
+    }
+    for (const path of this.#sessions.keys()) {
+      const { terminateAt } = this.#record(path);
+      if (terminateAt === undefined || terminateAt > this.#cloud.now()) continue;
+      this.#note(path, { terminateAt: undefined });
+      const instance = this.#instances.get(path);
+      this.#cloud.log(`${instance?.name}: its time limit is reached`);
+      void this.#queue(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
+    }
+  }
+
+  /** Power button, then the power cut, then the termination action. */
+  async #end(path: string, graceMs: number, action: "STOP" | "DELETE" = "STOP"): Promise<void> {
+    await this.#shutDown(path, graceMs);
+    if (action === "DELETE") this.#erase(path);
+  }
+
+  async #shutDown(path: string, graceMs: number): Promise<void> {
+    const session = this.#sessions.get(path);
+    if (!session) return;
+    this.#update(path, { status: "STOPPING" });
+    const { guest } = session;
+    const report = (error: unknown) => this.#cloud.log(`${split(path).name}: ${String(error)}`);
+    await Promise.race([guest.powerButton().catch(report), pause(TICK_MS * 5)]);
+    const cutAt = this.#cloud.now() + graceMs;
+    while (!session.off && this.#cloud.now() < cutAt) await Promise.race([guest.off, pause(TICK_MS)]);
+    await this.#cut(path, session);
+  }
+
+  async #cut(path: string, session: Session): Promise<void> {
+    if (!session.off) {
+      this.#cloud.log(`${split(path).name}: the power is cut`);
+      await session.guest.cut();
+      await Promise.race([session.guest.off, pause(TICK_MS * 25)]);
+    }
+    this.#sessions.delete(path);
+    this.#markOff(path);
+  }
+
+  stop(path: string): Promise<void> {
+    return this.#queue(path, () => this.#shutDown(path, STOP_GRACE_MS));
+  }
+
+  /** The reset button: no shutdown, the same disk. */
+  reset(path: string): Promise<void> {
+    return this.#queue(path, async () => {
+      const session = this.#sessions.get(path);
+      if (!session) return;
+      await this.#cut(path, session);
+      await this.#boot(path);
+    });
+  }
+
+  /** The deletion is accepted: nothing boots the machine again, whatever happens to the server. */
+  condemn(path: string): void {
+    this.#note(path, { deleting: true });
+    if (this.#sessions.has(path)) this.#update(path, { status: "STOPPING" });
+  }
+
+  /** Switches the machine off and removes it with its own disks. */
+  remove(path: string): Promise<void> {
+    return this.#queue(path, async () => {
+      if (this.#record(path).deleting) await this.#end(path, STOP_GRACE_MS, "DELETE");
+    });
+  }
+
+  #erase(path: string): void {
+    const instance = this.#instances.get(path);
+    this.#instances.delete(path);
+    this.#records.delete(path);
+    this.#listeners.delete(path);
+    this.#serials.delete(path);
+    if (!instance) return;
+    const disks = this.#cloud.state.collection<Disk>("compute.disks");
+    for (const { source, autoDelete } of instance.disks) {
+      const disk = disks.get(pathOf(source));
+      if (!disk) continue;
+      if (autoDelete) removeDisk(this.#cloud.state, pathOf(source));
+      else {
+        const users = (disk.users ?? []).filter((user) => user !== instance.selfLink);
+        disks.set(pathOf(source), { ...disk, users, lastDetachTimestamp: new Date(this.#cloud.now()).toISOString() });
+      }
+    }
+    this.#cloud.log(`${instance.name}: deleted`);
+  }
+
+  /** Spot: the guest is told, gets the power button and loses its power 30 seconds later. */
+  preempt(path: string): Promise<void> {
+    const instance = this.#instances.get(path);
+    if (!instance || !this.#sessions.has(path)) return Promise.resolve();
+    this.#cloud.log(`${instance.name}: preempted`);
+    this.#note(path, { preempted: true, maintenanceEvent: "TERMINATE_ON_HOST_MAINTENANCE" });
+    return this.#queue(path, () => this.#end(path, PREEMPTION_GRACE_MS, instance.scheduling.instanceTerminationAction));
+  }
+
+  /** Host maintenance of a machine that is no Spot machine. */
+  maintain(path: string): Promise<void> {
+    return this.#queue(path, async () => {
+      const instance = this.#instances.get(path);
+      if (!instance || !this.#sessions.has(path)) return;
+      const { onHostMaintenance, automaticRestart } = instance.scheduling;
+      this.#note(path, { maintenanceEvent: `${onHostMaintenance}_ON_HOST_MAINTENANCE` });
+      if (onHostMaintenance === "TERMINATE") {
+        await this.#shutDown(path, STOP_GRACE_MS);
+        if (automaticRestart) await this.#boot(path);
+      } else await pause(TICK_MS * 5);
+      if (this.#instances.has(path)) this.#note(path, { maintenanceEvent: "NONE" });
+    });
+  }
+
+  /** Whether the machine runs, or is on its way up or down. */
+  isOn(path: string): boolean {
+    return this.#sessions.has(path) || this.#queues.has(path);
+  }
+
+  serial(path: string): SerialLog {
+    const instance = this.#instances.get(path);
+    if (!instance) throw new GoogleError(404, "notFound", `The resource '${path}' was not found`);
+    const file = `${this.#cloud.state.directory("serial")}/${instance.name}-${instance.id}.log`;
+    const log = this.#serials.get(path) ?? new SerialLog(file);
+    this.#serials.set(path, log);
+    return log;
+  }
+
+  guestAttributes(path: string): Record<string, Record<string, string>> {
+    return this.#record(path).guestAttributes ?? {};
+  }
+
+  guestAttributesOn(path: string): boolean {
+    const instance = this.#instances.get(path);
+    return instance !== undefined && guestAttributesEnabled(instance, this.#projectAttributes(path));
+  }
+
+  /** Switches every guest off at once; its machine is TERMINATED when the local cloud runs again. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#clock);
+    const guests = [...this.#sessions].filter(([path]) => this.#record(path).guest);
+    await Promise.all(guests.map(([, { guest }]) => guest.cut()));
+    await Promise.all(guests.map(([, { guest }]) => guest.off));
+    await Promise.all(this.#queues.values());
+  }
+}

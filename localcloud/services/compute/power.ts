@@ -1,0 +1,32 @@
+import type { Guest } from "../../guests/guest.ts";
+import { attributes } from "./metadataTree.ts";
+import type { Instance } from "./types.ts";
+
+export function guestAttributesEnabled(instance: Instance, project: Record<string, string>): boolean {
+  const own = attributes(instance.metadata.items)["enable-guest-attributes"];
+  return /^(true|1|y|yes)$/i.test(own ?? project["enable-guest-attributes"] ?? "");
+}
+
+/** When the cloud ends a machine that starts running at `started`. */
+export function deadline(instance: Instance, started: number): number | undefined {
+  const { maxRunDuration, terminationTime } = instance.scheduling;
+  if (maxRunDuration) return started + Number(maxRunDuration.seconds) * 1000;
+  return terminationTime ? Date.parse(terminationTime) : undefined;
+}
+
+/** A machine that runs nothing: it goes off when it is asked to. */
+export function emptyGuest(): Guest {
+  let switchOff: (how: { reason: "poweroff" | "cut"; message: string }) => void = () => {};
+  const off = new Promise<{ reason: "poweroff" | "cut"; message: string }>((resolve) => {
+    switchOff = resolve;
+  });
+  return {
+    off,
+    powerButton: async () => switchOff({ reason: "poweroff", message: "" }),
+    cut: async () => switchOff({ reason: "cut", message: "" }),
+  };
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
