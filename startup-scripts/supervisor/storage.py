@@ -16,6 +16,8 @@ from .rest import RETRIED, Client, HttpError, Response, endpoint
 
 # Without an MD5 (composed objects have none) CRC32C is computed in plain Python: only as long as that takes seconds.
 CRC_BYTES = 64 * 1024 * 1024
+# How often a session may take nothing of a part before it is given up.
+STALLS = 8
 
 
 class ChecksumError(Exception):
@@ -145,7 +147,7 @@ class Storage:
         )
         session = headers["Location"]
         md5 = hashlib.md5()
-        hashed = done = 0
+        hashed = done = idle = 0
         while True:
             file.seek(done)
             chunk = file.read(min(limits.CHUNK_BYTES, size - done))
@@ -159,6 +161,10 @@ class Storage:
                 if answer.get("md5Hash") not in (None, b64encode(md5.digest()).decode()):
                     raise ChecksumError(f"gs://{bucket}/{name} arrived damaged")
                 return
+            # A session that takes nothing any more would otherwise be filled for ever.
+            idle = idle + 1 if answer <= done else 0
+            if idle > STALLS:
+                raise SessionLost(f"the upload session of {name} takes no more after {answer} of {size} bytes")
             done = answer
 
     def _put_chunk(self, session: str, chunk: bytes, start: int, size: int) -> int | dict[str, Any]:
