@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -28,16 +27,14 @@ const DROPPED = [
 /** Boots `root` (and the image's layer over it) as a machine; the disk folder takes every change. */
 export async function bootNspawn(spec: GuestSpec, root: string): Promise<Guest> {
   const cleanUp: (() => void | Promise<void>)[] = [];
-  const config = mkdtempSync(join(tmpdir(), "ml-training-guest-"));
-  cleanUp.push(() => rmSync(config, { recursive: true, force: true }));
   const tidy = async () => {
     for (const action of cleanUp.reverse()) await action();
   };
   try {
-    const archive = join(config, "boot-config.tar");
+    const archive = join(spec.diskFolder, "boot-config.tar");
     const resolver = { "run/systemd/resolve/stub-resolv.conf": `nameserver ${NAME_SERVER}\n` };
-    writeFileSync(archive, await bootConfig(spec, resolver), { mode: 0o644 });
     prepareDisk(spec.diskFolder);
+    writeFileSync(archive, await bootConfig(spec, resolver), { mode: 0o644 });
     const groups = createGroups(spec.id, spec);
     cleanUp.push(() => removeGroups(groups));
     const machine = new Machine(spec, start(spec, root, archive, groups), tidy);

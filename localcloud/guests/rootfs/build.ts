@@ -5,12 +5,12 @@ import { guestCache } from "../cache.ts";
 import { runOrThrow } from "../command.ts";
 import { aptSettings } from "../hostSettings.ts";
 import { seconds } from "../packages.ts";
-import { EXCLUDED_PATHS, EXECUTABLES, FILES, LINKS, PACKAGES, SUITE } from "./files.ts";
+import { EXCLUDED_PATHS, EXECUTABLES, FILES, LINKS, PACKAGES, REMOVED, SUITE } from "./files.ts";
 import { debianSources } from "./mirror.ts";
 
 /** The cache folder of this recipe: another recipe has another folder, so nothing stale is ever booted. */
 export function recipeFolder(): string {
-  const recipe = JSON.stringify([SUITE, PACKAGES, EXCLUDED_PATHS, FILES, EXECUTABLES, LINKS]);
+  const recipe = JSON.stringify([SUITE, PACKAGES, EXCLUDED_PATHS, FILES, EXECUTABLES, LINKS, REMOVED]);
   return guestCache(`debian-${SUITE}-${createHash("sha256").update(recipe).digest("hex").slice(0, 12)}`);
 }
 
@@ -43,6 +43,7 @@ export async function ensureRootArchive(progress: (line: string) => void): Promi
         ...excluded,
         `--include=${PACKAGES.join(",")}`,
         `--customize-hook=tar-in "${files}" /`,
+        ...REMOVED.map((path) => `--customize-hook=rm -f "$1/${path}"`),
         SUITE,
         target,
         ...sources,

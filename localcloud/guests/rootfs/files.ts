@@ -123,3 +123,6 @@ export const LINKS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(MASKED.map((unit) => [`etc/systemd/system/${unit}`, "/dev/null"])),
   "etc/systemd/system/sysinit.target.wants/apply-boot-config.service": "../apply-boot-config.service",
 };
+
+/** What the build copies from the host: a machine takes its name from who boots it. */
+export const REMOVED = ["etc/hostname"];
