@@ -16,6 +16,8 @@ export interface StackOptions {
   program: PulumiFn;
   /** A folder for the state and the stack's settings; the same folder opens the same stack again. */
   folder: string;
+  /** A folder for Pulumi's state that other stacks share; default: one below `folder`. */
+  backend?: string;
   /** `attached`: the provider beside this file; `real`: the installed pulumi-gcp plugin. */
   providers?: "attached" | "real";
   /** For the CLI, the program's provider and, with `attached`, the provider: endpoints, token (`providerEnvironment`). */
@@ -99,7 +101,7 @@ export async function openStack(options: StackOptions): Promise<OpenStack> {
 
 async function open(options: StackOptions, cli: string, provider: ProviderServer | undefined): Promise<OpenStack> {
   const { folder, stack: stackName } = options;
-  const state = join(folder, "state");
+  const state = options.backend ?? join(folder, "state");
   const workDir = join(folder, "settings");
   mkdirSync(state, { recursive: true });
   mkdirSync(workDir, { recursive: true });
