@@ -6,7 +6,7 @@ import type { Cloud } from "./core/cloud.ts";
 import { GoogleError, notModelled } from "./core/errors.ts";
 import { Faults } from "./core/faults.ts";
 import { type Call, noSuchMethod, parseJson, type Router, readBody, sendError, sendReply } from "./core/http.ts";
-import { isGoogleHost, pathForHost, serviceOf } from "./hosts.ts";
+import { isGoogleHost, pathForHost, serviceOf, withStoragePrefix } from "./hosts.ts";
 import { requireEnabled } from "./services/serviceusage/enabled.ts";
 
 /** `open`: calls without a token are the operator's; `closed`: they are refused; `guest`: closed, routed by host name. */
@@ -38,7 +38,7 @@ async function handle(
   const url = raw.url ?? "/";
   const at = url.indexOf("?");
   const sent = at < 0 ? url : url.slice(0, at);
-  const rawPath = door === "guest" ? guestPath(host, sent) : sent;
+  const rawPath = door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent);
   const path = decoded(rawPath);
   const method = overridden(raw);
   const query = new URLSearchParams(at < 0 ? "" : url.slice(at + 1));

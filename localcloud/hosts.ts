@@ -51,3 +51,11 @@ export function pathForHost(host: string, rawPath: string): string | undefined {
   const prefix = Object.hasOwn(PREFIXES, host) ? PREFIXES[host] : undefined;
   return prefix === undefined ? undefined : prefix + rawPath;
 }
+
+/**
+ * With `STORAGE_EMULATOR_HOST`, Google's Node client leaves `/storage/v1` out of its paths, which its Python client puts
+ * in: one value of that variable serves both only if a path that begins with `/b` is storage's.
+ */
+export function withStoragePrefix(rawPath: string): string {
+  return /^\/b(\/|$)/.test(rawPath) ? `/storage/v1${rawPath}` : rawPath;
+}

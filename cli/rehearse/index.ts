@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { Option } from "commander";
+
+/** `mlt rehearse`: the whole life of an environment on this machine. */
+export function registerRehearse(program: Command): void {
+  program
+    .command("rehearse")
+    .description("rehearse the whole life of an environment on this machine: no cloud, no account, no bill")
+    .option("--package <folder>", "the training package to run", "examples/census")
+    .addOption(
+      new Option(
+        "--guest <level>",
+        "how the machine is booted (default: the most faithful one that runs here)",
+      ).choices(["nspawn", "qemu", "process"]),
+    )
+    .addOption(
+      new Option("--provider <kind>", "attached: the project's own thin gcp provider; real: the installed plugin")
+        .choices(["attached", "real"])
+        .default("attached"),
+    )
+    .option("--keep", "leave the environment up at the end, and say where it lies", false)
+    .option("--json", "print one JSON object as the last line", false)
+    .action(async (options: { package: string; guest?: string; provider: string; keep: boolean; json: boolean }) => {
+      const { rehearse } = await import("./rehearsal.ts");
+      process.exitCode = await rehearse({
+        packageFolder: options.package,
+        guest: options.guest as "nspawn" | "qemu" | "process" | undefined,
+        provider: options.provider as "attached" | "real",
+        keep: options.keep,
+        json: options.json,
+      });
+    });
+}
