@@ -104,7 +104,7 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     labels: readLabels(value, environment, problems),
     warnings,
   };
-  checkLocation(config.bucket, problems);
+  if (bucket?.location) checkLocation(config.bucket, problems);
   checkScope(config, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;

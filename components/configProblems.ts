@@ -34,7 +34,14 @@ export function readStructured<T extends z.ZodType>(
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) problems.push(...describe(key, issue, value, schema));
+  const told = new Set<string>();
+  for (const issue of result.error.issues) {
+    // One problem per member: what is of the wrong type is not also too long.
+    const path = issue.code === "unrecognized_keys" ? issue.keys.join() : issue.path.join();
+    if (told.has(path)) continue;
+    told.add(path);
+    problems.push(...describe(key, issue, value, schema));
+  }
   return undefined;
 }
 

@@ -9,8 +9,12 @@ const days = (least: number, most: number) => z.number().int().min(least).max(mo
 /** `mltraining:bucket` */
 export const bucketSchema = z.strictObject({
   location: text.optional(),
-  softDeleteDays: days(0, 90)
-    .refine((value) => value === 0 || value >= 7, { error: "must be 0 (off) or 7 to 90, the days that Google allows" })
+  softDeleteDays: z
+    .number()
+    .int()
+    .refine((value) => value === 0 || (value >= 7 && value <= 90), {
+      error: "must be 0 (off) or 7 to 90, the days that Google allows",
+    })
     .optional(),
   noncurrentDays: days(1, 3650).optional(),
   scratchDays: days(1, 365).optional(),

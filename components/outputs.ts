@@ -29,7 +29,7 @@ export function outputs(config: Config, { ground, buckets, template }: Parts): R
       template: template.names,
       zones: config.training.zones,
       image: template.image,
-      runCommand: pulumi.interpolate`npx mlt use gs://${buckets.data} && npx mlt train examples/census`,
+      runCommand: pulumi.interpolate`npx mlt train examples/census --environment gs://${buckets.data}`,
     };
   }
   return all;

@@ -120,7 +120,7 @@ function acceptErrorHooks(): void {
 }
 
 /** The value of an output, whatever it takes. */
-export function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
+export function outputValue<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve) => {
     output.apply((value) => resolve(value));
   });
