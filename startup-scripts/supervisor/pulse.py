@@ -25,7 +25,7 @@ class Pulse(threading.Thread):
         self._log = log
         self._storage = storage
         self._bucket = scratch_bucket
-        self._stop = stop
+        self._halt = stop
         self._done = threading.Event()
         self._problems: dict[str, str] = {}
 
@@ -43,14 +43,14 @@ class Pulse(threading.Thread):
                 systemd.notify("WATCHDOG=1")
             # The status may have been read again by whoever wrote a phase.
             if self._status.cancel_requested:
-                self._stop.ask("cancel")
+                self._halt.ask("cancel")
 
     def _try(self, what: str, action: Callable[[], None]) -> None:
         """Does `action`; a problem is said once, and once that it is over."""
         try:
             action()
         except NotOurs as error:
-            self._stop.ask("notOurs", str(error))
+            self._halt.ask("notOurs", str(error))
         except TRANSIENT as error:
             if what not in self._problems:
                 self._log.say(f"the {what} cannot be written, trying again: {error}")

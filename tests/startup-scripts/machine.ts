@@ -128,7 +128,13 @@ export async function bench(t: TestContext): Promise<Bench> {
         output += text;
       });
     }
-    const ended = new Promise<Boot>((resolve) => child.on("close", (code) => resolve({ code, output })));
+    const ended = new Promise<Boot>((resolve, reject) =>
+      child.on("close", (code) => {
+        // The trainer's own words are only in the log: a traceback here is the supervisor's mistake.
+        if (output.includes("Traceback")) reject(new Error(output));
+        else resolve({ code, output });
+      }),
+    );
     return { child, ended };
   };
   return {

@@ -195,7 +195,7 @@ if checkpoint.exists():
 else:
     checkpoint.write_text("7")
     print("first epochs")
-    time.sleep(600)
+    time.sleep(20)
 `,
   });
   b.submit();
