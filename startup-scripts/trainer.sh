@@ -48,15 +48,26 @@ start_unit() {
 }
 
 begin() {
-  command -v python3 >/dev/null 2>&1 || apt_install python3 || return
-  check_metadata >/dev/null || return
-  unpack_files || return
+  command -v python3 >/dev/null 2>&1 || apt_install python3
+  check_metadata >/dev/null
+  unpack_files
   if [[ "${MLT_INIT:-systemd}" == none ]]; then
-    cd "$INSTALL_DIR" || return
+    cd "$INSTALL_DIR"
+    # From here on the supervisor answers for the machine; it takes this process's place and its signals.
     exec python3 -m supervisor run
   fi
-  ensure_user || return
+  ensure_user
   start_unit
+}
+
+# A machine whose supervisor was not started would wait for its time limit, at its full price.
+leave() {
+  local status=$?
+  if ((status == 0)); then
+    return
+  fi
+  log "this machine cannot train (exit ${status}); it deletes itself"
+  delete_machine || die "this machine could not delete itself; its time limit (maxRunDuration) will"
 }
 
 main() {
@@ -64,11 +75,9 @@ main() {
     log "ml-training.service runs already"
     return 0
   fi
-  if begin; then
-    return 0
-  fi
-  log "this machine cannot train; it deletes itself"
-  delete_machine || die "this machine could not delete itself; its time limit (maxRunDuration) will"
+  # A trap, and not `begin || leave`: a function in a condition would go on after its failed commands.
+  trap leave EXIT
+  begin
 }
 
 if [[ "${BASH_SOURCE[0]:-$0}" == "$0" ]]; then

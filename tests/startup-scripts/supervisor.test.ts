@@ -45,7 +45,10 @@ print("to standard error", file=sys.stderr)
   });
   const { submitted, booting, installing, running, saving, ended } = status.times;
   const times = [submitted, booting, installing, running, saving, ended];
-  assert.ok(times.every((time) => time !== undefined && !Number.isNaN(Date.parse(time))), JSON.stringify(status.times));
+  assert.ok(
+    times.every((time) => time !== undefined && !Number.isNaN(Date.parse(time))),
+    JSON.stringify(status.times),
+  );
   assert.deepEqual([...times].sort(), times);
   assert.deepEqual(b.cloud.deletions, [MACHINE]);
 
@@ -62,12 +65,16 @@ print("to standard error", file=sys.stderr)
         ML_TRAINING_SCRATCH_BUCKET: SCRATCH,
         ML_TRAINING_ATTEMPT: "1",
         GOOGLE_CLOUD_PROJECT: "test-project",
-      }).replaceAll(":", ": ").replaceAll(",", ", "),
+      })
+        .replaceAll(":", ": ")
+        .replaceAll(",", ", "),
     ),
     log,
   );
   assert.match(log, /output link is not saved/);
-  const segments = [...b.cloud.objects.keys()].filter((key) => key.startsWith(`${SCRATCH}/runs/${RUN}/attempt-1/log/`)).sort();
+  const segments = [...b.cloud.objects.keys()]
+    .filter((key) => key.startsWith(`${SCRATCH}/runs/${RUN}/attempt-1/log/`))
+    .sort();
   assert.ok(segments[0]?.endsWith("/000001.txt"), String(segments));
   assert.equal(segments.map((key) => b.cloud.objects.get(key)!.data.toString()).join(""), log);
   assert.equal(b.cloud.objects.get(`${DATA}/runs/${RUN}/output/model/weights.bin`)?.data.length, 3_000_000);
@@ -200,7 +207,9 @@ else:
   });
   b.submit();
   const first = b.start();
-  await until("the first boot trains", () => [...b.cloud.objects.values()].some((o) => o.data.includes("first epochs\n")));
+  await until("the first boot trains", () =>
+    [...b.cloud.objects.values()].some((o) => o.data.includes("first epochs\n")),
+  );
   first.child.kill("SIGKILL");
   await first.ended;
   assert.equal(b.status().phase, "running");
@@ -211,13 +220,17 @@ else:
   const log = b.log();
   assert.match(log, /first epochs[\s\S]*went on from epoch 7/);
   assert.match(log, /requirements are installed already/);
-  const segments = [...b.cloud.objects.keys()].filter((key) => key.startsWith(`${SCRATCH}/runs/${RUN}/attempt-1/log/`)).sort();
+  const segments = [...b.cloud.objects.keys()]
+    .filter((key) => key.startsWith(`${SCRATCH}/runs/${RUN}/attempt-1/log/`))
+    .sort();
   assert.equal(segments.map((key) => b.cloud.objects.get(key)!.data.toString()).join(""), log);
 });
 
 test("a power cut while saving: the next boot saves and does not train again", async (t) => {
   const b = await bench(t);
-  b.pack({ "train.py": "import os\nopen(os.environ['OUTPUT_DIR'] + '/model', 'w').write('m')\nprint('trained once')\n" });
+  b.pack({
+    "train.py": "import os\nopen(os.environ['OUTPUT_DIR'] + '/model', 'w').write('m')\nprint('trained once')\n",
+  });
   b.submit();
   const first = b.start();
   b.cloud.bursts.push({ path: /output\/model/, status: 503, times: 1_000_000 });
@@ -343,6 +356,9 @@ test("bursts of 503, 429, 403 and cut connections from storage and compute are s
   const { output } = await b.boot({ ML_TRAINING_RETRY_SECONDS: "60" });
   assert.equal(b.status().phase, "succeeded", output);
   assert.equal(b.cloud.objects.get(`${DATA}/runs/${RUN}/output/big.bin`)?.data.length, 40 << 20);
-  assert.ok(b.cloud.bursts.every((burst) => burst.times === 0), JSON.stringify(b.cloud.bursts));
+  assert.ok(
+    b.cloud.bursts.every((burst) => burst.times === 0),
+    JSON.stringify(b.cloud.bursts),
+  );
   assert.deepEqual(b.cloud.deletions, [MACHINE]);
 });
