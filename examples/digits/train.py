@@ -58,7 +58,7 @@ def main() -> None:
         # The order depends on the epoch alone, so that a resumed training sees the same batches.
         order = np.random.default_rng(epoch).permutation(len(train_y))
         for batch in np.array_split(order, len(order) // 64):
-            model.partial_fit(train_x[batch], train_y[batch], classes)
+            model.partial_fit(train_x[batch], train_y[batch], classes=classes)
         save(checkpoints, epoch, model)
         print(f"Epoch {epoch}/{options.epochs}: loss {model.loss_:.4f}, test accuracy {model.score(test_x, test_y):.4f}")
 
