@@ -93,8 +93,8 @@ test("every legal vCPU count of every custom family passes with its least and mo
   for (const [family, { custom }] of Object.entries(FAMILIES)) {
     if (!custom) continue;
     for (const vcpus of legalVcpus(family)) {
-      const least = Math.ceil((custom.minMemory * vcpus * 1024) / 256) * 256;
-      const most = Math.floor(Math.min(custom.maxMemory * vcpus, custom.totalMemory) * 4) * 256;
+      const least: number = Math.ceil((custom.minMemory * vcpus * 1024) / 256) * 256;
+      const most: number = Math.floor(Math.min(custom.maxMemory * vcpus, custom.totalMemory) * 4) * 256;
       for (const mib of [least, most])
         assert.deepEqual(
           checkMachineType(`${family}-custom-${vcpus}-${mib}`).problems,

@@ -7,6 +7,7 @@ export interface Recorded {
   inputs: Record<string, unknown>;
   /** Component resources are not custom. */
   custom: boolean;
+  retainOnDelete: boolean;
 }
 
 /** Answers of the engine and the provider that a test gives. */
@@ -38,6 +39,7 @@ export interface Recording<T> {
  */
 export async function record<T>(program: () => T | Promise<T>, world: World = {}): Promise<Recording<T>> {
   const resources: Recorded[] = [];
+  const options = new Map<string, RegisterRequest>();
   pulumi.runtime.setAllConfig(world.config ?? {});
   await pulumi.runtime.setMocks(
     {
@@ -47,6 +49,7 @@ export async function record<T>(program: () => T | Promise<T>, world: World = {}
           name: args.name,
           inputs: open(args.inputs) as Record<string, unknown>,
           custom: args.custom ?? true,
+          retainOnDelete: options.get(`${args.type} ${args.name}`)?.getRetainondelete() ?? false,
         });
         if (world.preview) return { id: undefined, state: args.inputs };
         const automatic = `${args.name}-0123abc`;
@@ -70,8 +73,9 @@ export async function record<T>(program: () => T | Promise<T>, world: World = {}
     world.project ?? "mltraining",
     world.stack ?? "test",
     world.preview ?? false,
+    "organization",
   );
-  acceptErrorHooks();
+  watchMonitor(options);
   const result = await program();
   await pulumi.runtime.disconnect();
   const ofType = (type: string): Recorded[] => resources.filter((resource) => resource.type === type);
@@ -111,12 +115,26 @@ function derived({ type, inputs }: pulumi.runtime.MockResourceArgs): Record<stri
   return {};
 }
 
-/** The SDK's mock of the engine has no method for error hooks, though it says that it has; it gets one here. */
-function acceptErrorHooks(): void {
+interface RegisterRequest {
+  getType(): string;
+  getName(): string;
+  getRetainondelete(): boolean;
+}
+
+type Done = (error: Error | null, response: unknown) => void;
+
+/** Keeps what mocks do not pass on, and adds the method for error hooks that the SDK's mock says it has but lacks. */
+function watchMonitor(options: Map<string, RegisterRequest>): void {
   const monitor = pulumi.runtime.getMonitor() as unknown as {
-    registerErrorHook: (request: unknown, done: (error: Error | null, response: unknown) => void) => void;
+    registerErrorHook: (request: unknown, done: Done) => void;
+    registerResource: (request: RegisterRequest, done: Done) => unknown;
   };
   monitor.registerErrorHook = (_request, done) => done(null, {});
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, done) => {
+    options.set(`${request.getType()} ${request.getName()}`, request);
+    return register(request, done);
+  };
 }
 
 /** The value of an output, whatever it takes. */
