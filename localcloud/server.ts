@@ -6,7 +6,7 @@ import { controlRouter } from "./control.ts";
 import { type AccessSettings, createAccess } from "./core/access/decide.ts";
 import type { Cloud } from "./core/cloud.ts";
 import { Faults } from "./core/faults.ts";
-import { Router } from "./core/http.ts";
+import type { Router } from "./core/http.ts";
 import { State } from "./core/state.ts";
 import { Tokens } from "./core/tokens.ts";
 import { createFront } from "./front.ts";
@@ -14,6 +14,7 @@ import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
 import { lockState } from "./lock.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { operatorMetadata } from "./operator-metadata.ts";
+import { computeService } from "./services/compute/index.ts";
 import { Machines } from "./services/compute/machines.ts";
 import { iamService } from "./services/iam/index.ts";
 import { loggingService } from "./services/logging/index.ts";
@@ -103,7 +104,7 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
     googleApis,
     certificate,
   });
-  routers.push(storageService(cloud), await computeRouter(cloud, machines), ...iamService(cloud));
+  routers.push(storageService(cloud), computeService(cloud, machines), ...iamService(cloud));
   routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
 
   const { ports = {} } = options;
@@ -132,13 +133,6 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
       unlock();
     },
   };
-}
-
-async function computeRouter(cloud: Cloud, machines: Machines): Promise<Router> {
-  const file = new URL("./services/compute/index.ts", import.meta.url);
-  if (!existsSync(file)) return new Router();
-  const module = (await import(file.href)) as { computeService: (cloud: Cloud, machines: Machines) => Router };
-  return module.computeService(cloud, machines);
 }
 
 /** New on the first start only: what was disabled since stays so. */

@@ -105,6 +105,7 @@ async function status(options: StateOption): Promise<void> {
     return;
   }
   const response = await fetch(`${daemon.operatorUrl}/local/v1/leftovers`);
+  if (!response.ok) throw new DaemonError(`The local cloud does not say what it holds: ${await response.text()}`);
   const holds = (await response.json()) as {
     resources: Record<string, string[]>;
     softDeleted: { name: string; until: string }[];

@@ -16,8 +16,8 @@ export interface AccessOptions {
   state: State;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** Read at every decision. */
-  settings: AccessSettings;
+  /** Read at every decision; absent: a grant takes effect at once. */
+  settings?: AccessSettings;
 }
 
 /** Services whose resources conditions cannot tell apart: Google offers no resource attributes for them. */
@@ -92,13 +92,8 @@ function ownName({ name }: Resource): string {
   return /^(projects\/_\/buckets\/[^/]+)\//.exec(name)?.[1] ?? name;
 }
 
-function inEffect(
-  { state, now, settings }: AccessOptions,
-  holder: string,
-  binding: Binding,
-  member: string,
-): boolean {
-  if (settings.iamDelayMs <= 0) return true;
+function inEffect({ state, now, settings }: AccessOptions, holder: string, binding: Binding, member: string): boolean {
+  if (!settings || settings.iamDelayMs <= 0) return true;
   const made = state.collection<number>("iam.grants").get(grantKey(holder, binding, member));
   return made === undefined || made + settings.iamDelayMs <= now();
 }

@@ -64,8 +64,12 @@ export function acceptPolicy(change: PolicyChange): Policy {
   return { version: conditional ? 3 : 1, etag: newEtag(), bindings, ...auditConfigs(next) };
 }
 
+/** Eight bytes in base64. Without `+` and `/`, which some clients send back in the spelling for addresses. */
 export function newEtag(): string {
-  return `Bw${randomBytes(8).toString("base64url")}=`;
+  for (;;) {
+    const etag = Buffer.concat([Buffer.from([7]), randomBytes(7)]).toString("base64");
+    if (!/[+/]/.test(etag)) return etag;
+  }
 }
 
 /** What `getIamPolicy` answers: conditions are shown only to callers who ask for version 3. */
@@ -91,7 +95,7 @@ export function withDeletedMember(policy: Policy, email: string, uniqueId: strin
     ...binding,
     members: binding.members.map((member) => (member === gone ? `deleted:${gone}?uid=${uniqueId}` : member)),
   }));
-  return { ...policy, bindings };
+  return { ...policy, etag: newEtag(), bindings };
 }
 
 export function holdsMember(policy: Policy, member: string): boolean {

@@ -132,6 +132,23 @@ export function customRolesService(cloud: Cloud): Router {
       const { deletedAt: _, ...rest } = role;
       return { json: show(roles.set(role.name, { ...rest, deleted: false, etag: newEtag() })) };
     })
+    .on("POST", "/iam/v1/permissions:queryTestablePermissions", async (call) => {
+      const { fullResourceName = "" } = await call.json<{ fullResourceName?: string }>();
+      // gcloud forms the name from the address at which it finds Resource Manager.
+      if (!/^\/\/[^/]+(\/crm)?\/projects\/[^/]+$/.test(fullResourceName)) {
+        throw notModelled(`the testable permissions of ${fullResourceName || "no resource"}`);
+      }
+      const names = [...PERMISSIONS].sort();
+      return {
+        json: {
+          permissions: names.map((name) => ({
+            name,
+            stage: "GA",
+            ...(NOT_IN_PROJECT_ROLES.has(name) ? { customRolesSupportLevel: "NOT_SUPPORTED" } : {}),
+          })),
+        },
+      };
+    })
     .on("GET", "/iam/v1/roles", () => ({
       json: { roles: predefinedRoles().map(({ name, title }) => ({ name, title, stage: "GA" })) },
     }))
