@@ -67,8 +67,7 @@ export class Stage {
     const passedOver: string[] = [];
     this.#driver = await chooseDriver(this.#options.guest, (line) => passedOver.push(line));
     for (const line of passedOver) say(line);
-    const pulumi = await findPulumi(say);
-    await this.#driver.prepare(say);
+    const [pulumi] = await Promise.all([findPulumi(say), this.#driver.prepare(say)]);
     return `Pulumi ${pulumi.version} ${pulumi.how}, machine level ${this.#driver.level}`;
   }
 
