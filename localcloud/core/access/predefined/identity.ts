@@ -148,4 +148,3 @@ export const OPERATIONS_ROLES: RoleTable = {
     permissions: () => new Set([...reads("monitoring."), ...PROJECT_READ]),
   },
 };
-};
