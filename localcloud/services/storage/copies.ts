@@ -1,4 +1,4 @@
-import { createReadStream, rmSync } from "node:fs";
+import { createReadStream, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { notModelled } from "../../core/errors.ts";
 import type { Call, Reply, Router } from "../../core/http.ts";
@@ -121,16 +121,19 @@ async function joinSources(service: Service, call: Call, draft: Draft, sources: 
   const bucket = bucketOf(service, call, draft.bucket);
   const contents = service.store.contents(bucket);
   const file = join(service.store.incoming, service.store.newPayload());
+  // All are opened at once: a source may be replaced, and its file removed, while the one before it is read.
+  const streams = sources.map((source) => {
+    const path = contents.file(source);
+    return createReadStream(path, { fd: openSync(path, "r"), highWaterMark: 1 << 20 });
+  });
   const digest = new Digest();
   const writer = new PayloadWriter(file, digest);
   try {
     try {
-      for (const source of sources) {
-        const stream = createReadStream(contents.file(source), { highWaterMark: 1 << 20 });
-        for await (const chunk of stream) writer.write(chunk as Buffer);
-      }
+      for (const stream of streams) for await (const chunk of stream) writer.write(chunk as Buffer);
     } finally {
       writer.close();
+      for (const stream of streams) stream.destroy();
     }
     const { size, crc32c } = digest.result();
     const componentCount = sources.reduce((sum, source) => sum + (source.componentCount ?? 1), 0);

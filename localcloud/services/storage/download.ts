@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
+import { createReadStream, openSync } from "node:fs";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { GoogleError } from "../../core/errors.ts";
 import type { Call, Reply } from "../../core/http.ts";
@@ -24,7 +24,7 @@ export function download(call: Call, object: ObjectRecord, file: string): Reply 
   if (metadata.contentDisposition) headers["content-disposition"] = metadata.contentDisposition;
   if (metadata.contentLanguage) headers["content-language"] = metadata.contentLanguage;
   if (unpacks(call, object)) {
-    const body = createReadStream(file).pipe(createGunzip());
+    const body = pipeline(read(file, 0, object.size), createGunzip(), () => {});
     return { headers: { ...headers, vary: "Accept-Encoding", warning: "214 UploadServer gunzipped" }, body };
   }
   if (metadata.contentEncoding) headers["content-encoding"] = metadata.contentEncoding;
@@ -52,8 +52,10 @@ function unpacks(call: Call, object: ObjectRecord): boolean {
   return !/\bgzip\b/.test(header(call, "accept-encoding") ?? "");
 }
 
+/** The file is opened at once: the object may be replaced, and its file removed, before the first byte is sent. */
 function read(file: string, start: number, end: number): Readable {
-  return start === end ? Readable.from([]) : createReadStream(file, { start, end: end - 1 });
+  if (start === end) return Readable.from([]);
+  return createReadStream(file, { fd: openSync(file, "r"), start, end: end - 1, highWaterMark: 1 << 18 });
 }
 
 /** First and last byte of a `Range`; `undefined` where the whole is sent: no range, several, or one that is none. */

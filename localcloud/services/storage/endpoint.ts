@@ -86,8 +86,8 @@ export function checkBody(body: object, path: string, modelled: string[], ignore
   }
 }
 
-/** Nothing is asked for: null, false, an empty list or object, or an object whose members all are so. */
+/** Nothing is asked for: null, false, an empty text, list or object, or an object whose members all are so. */
 function isOff(value: unknown): boolean {
-  if (value === null || value === undefined || value === false) return true;
+  if (value === null || value === undefined || value === false || value === "") return true;
   return typeof value === "object" && Object.values(value).every(isOff);
 }

@@ -124,7 +124,7 @@ export class Store {
     }
   }
 
-  /** Contents that a process left when it died between writing a file and its record. */
+  /** Files that a process left when it died before it wrote their record. */
   #removeOrphans(): void {
     for (const bucket of this.#buckets.values()) {
       const contents = this.contents(bucket);
@@ -132,6 +132,10 @@ export class Store {
       for (const file of readdirSync(contents.folder)) {
         if (!used.has(file)) rmSync(join(contents.folder, file), { force: true });
       }
+    }
+    const sessions = new Set(this.cloud.state.collection("storage/uploads").keys());
+    for (const file of readdirSync(this.incoming)) {
+      if (!sessions.has(file)) rmSync(join(this.incoming, file), { force: true });
     }
   }
 }

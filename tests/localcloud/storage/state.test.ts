@@ -15,6 +15,7 @@ test("all that is stored is there for the next process", async (t) => {
   await first.put("lasting-bucket", "y/z", "three");
   const [folder] = readdirSync(join(first.folder, "storage", "payloads")) as [string];
   writeFileSync(join(first.folder, "storage", "payloads", folder, "orphan"), "of a process that died");
+  writeFileSync(join(first.folder, "storage", "incoming", "orphan"), "of a process that died");
 
   const second = await startStorage(t, first.folder);
   assert.equal((await second.call("GET", "/storage/v1/b/lasting-bucket/o/x?alt=media")).text, "two");
@@ -26,6 +27,7 @@ test("all that is stored is there for the next process", async (t) => {
   const after = (await second.put("lasting-bucket", "x", "four")).json;
   assert.ok(Number(after.generation) > Number(before.generation));
   assert.ok(!readdirSync(join(first.folder, "storage", "payloads", folder)).includes("orphan"));
+  assert.deepEqual(readdirSync(join(first.folder, "storage", "incoming")), []);
 });
 
 test("billed bytes are counted by what they are kept as, to the last", async (t) => {
