@@ -191,8 +191,7 @@ async function take(
   let received = 0;
   try {
     for await (const piece of call.raw) {
-      if (PROGRESS.get(session.id)?.turn !== progress.turn)
-        throw new GoogleError(409, "conflict", "Superseded request.");
+      checkTurn(session, progress);
       const chunk = piece as Buffer;
       received += chunk.length;
       if (range.last !== undefined && received > range.last - range.first + 1) {
@@ -202,6 +201,7 @@ async function take(
       skip -= dropped;
       if (dropped < chunk.length) writer.write(chunk.subarray(dropped));
     }
+    checkTurn(session, progress);
     if (range.last !== undefined && received !== range.last - range.first + 1) {
       throw invalid("The request carries fewer bytes than its Content-Range says.");
     }
@@ -209,6 +209,11 @@ async function take(
     writer.close();
   }
   return range.final ? writer.position : settle(file, writer.position, progress);
+}
+
+function checkTurn(session: Session, progress: Progress): void {
+  if (PROGRESS.get(session.id)?.turn === progress.turn) return;
+  throw new GoogleError(409, "conflict", "A later request has taken this upload over.");
 }
 
 function incomplete(session: Session, persisted: number): Reply {

@@ -103,7 +103,6 @@ function listener(cloud: Cloud): RequestListener {
   return async (raw, response) => {
     try {
       const url = new URL(raw.url ?? "/", `http://${raw.headers.host}`);
-      if (process.env.STORAGE_TEST_LOG) console.error(raw.method, raw.url);
       const found = router.find(raw.method ?? "GET", url.pathname);
       if (!found) throw noSuchMethod(raw.method ?? "GET", url.pathname);
       const token = /^Bearer (\S+)$/.exec(raw.headers.authorization ?? "")?.[1];

@@ -85,6 +85,34 @@ test("a resumable upload survives a cut connection and another process", async (
   assert.equal(done.json.md5Hash, createHash("md5").update(CONTENT).digest("base64"));
 });
 
+test("a later request takes an upload over from one that hangs", async (t) => {
+  const server = await startStorage(t);
+  await server.bucket("up-bucket");
+  const session = await begin(server);
+  const headers = {
+    "content-range": `bytes 0-${CONTENT.length - 1}/${CONTENT.length}`,
+    "content-length": CONTENT.length,
+  };
+  const hanging = request(new URL(session, server.origin), { method: "PUT", headers });
+  const ended = new Promise<void>((resolve) => {
+    hanging.on("error", () => resolve());
+    hanging.on("response", (answer) => answer.resume().on("end", resolve));
+  });
+  await new Promise<void>((resolve) => hanging.write(CONTENT.subarray(0, KIB256), () => setTimeout(resolve, 50)));
+  const status = await send(server, session, "bytes */*");
+  assert.equal(status.headers.get("range"), `bytes=0-${KIB256 - 1}`);
+  const range = `bytes ${KIB256}-${CONTENT.length - 1}/${CONTENT.length}`;
+  const done = await send(server, session, range, CONTENT.subarray(KIB256));
+  hanging.end(CONTENT.subarray(KIB256));
+  await ended;
+  assert.equal(done.json.md5Hash, createHash("md5").update(CONTENT).digest("base64"));
+  const { items = [] } = (await server.call("GET", "/storage/v1/b/up-bucket/o?versions=true")).json;
+  assert.deepEqual(
+    items.map((object) => object.generation),
+    [done.json.generation],
+  );
+});
+
 test("a resumable upload of unknown length ends with its stream, one of known length must fit it", async (t) => {
   const server = await startStorage(t);
   await server.bucket("up-bucket");
