@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 
@@ -15,6 +15,8 @@ export interface Burst {
 export interface FakeCloud {
   origin: string;
   host: string;
+  /** Serves all of it, for a guest that calls by other names. */
+  listener: RequestListener;
   /** Metadata by path below computeMetadata/v1/. */
   metadata: Map<string, string>;
   /** `bucket/name` → contents and generation. */
@@ -79,7 +81,9 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
       if (url.searchParams.get("uploadType") === "resumable" && method === "POST") {
         const id = String(sessions.size + 1);
         sessions.set(id, { key, held: Buffer.alloc(0) });
-        const location = `${cloud.origin}/upload/storage/v1/b/${parts[4]}/o?uploadType=resumable&upload_id=${id}`;
+        // As the client called us: a guest knows us by Google's host name.
+        const scheme = raw.headers.host === cloud.host ? "http" : "https";
+        const location = `${scheme}://${raw.headers.host}/upload/storage/v1/b/${parts[4]}/o?uploadType=resumable&upload_id=${id}`;
         return reply(200, {}, { location });
       }
       if (method === "PUT") {
@@ -133,7 +137,7 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
     return response.writeHead(200, { "content-type": "application/json" }).end(operation);
   };
 
-  const server = createServer(async (raw, response) => {
+  cloud.listener = async (raw, response) => {
     const url = new URL(raw.url!, "http://fake");
     const method = raw.method!;
     const chunks: Buffer[] = [];
@@ -149,7 +153,8 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
         .end(JSON.stringify({ error: { code: burst.status, message: "burst" } }));
     }
     answer(method, url, Buffer.concat(chunks), raw, response);
-  });
+  };
+  const server = createServer(cloud.listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => {
     server.closeAllConnections();
