@@ -144,7 +144,10 @@ guestTest("a machine ends with the server that booted it, however that dies", as
       ...process.execArgv.filter((arg) => !arg.startsWith("--test")),
       fileURLToPath(new URL("bootAndHang.ts", import.meta.url)),
     ],
-    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, GUEST_DISK: machine.disk, GUEST_ID: machine.id } },
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, GUEST_LEVEL: "nspawn", GUEST_DISK: machine.disk, GUEST_ID: machine.id },
+    },
   );
   let said = "";
   for await (const chunk of child.stdout) {
