@@ -25,7 +25,9 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
 };
 
 export function serviceOf(rawPath: string): ServiceName | undefined {
-  const first = rawPath.split("/").find(Boolean) ?? "";
+  const parts = rawPath.split("/").filter(Boolean);
+  // Each API has its batches at /batch/<API>/…
+  const first = (parts[0] === "batch" && parts[1] === "compute" ? parts[1] : parts[0]) ?? "";
   return Object.hasOwn(FIRST_SEGMENTS, first) ? FIRST_SEGMENTS[first] : undefined;
 }
 

@@ -33,12 +33,12 @@ export function bucketRoutes(router: Router, service: Service): void {
   endpoint(router, "DELETE", `${root}/{bucket}`, BUCKET_CONDITIONS, (call) => remove(service, call));
   endpoint(router, "POST", `${root}/{bucket}/restore`, "generation", (call) => restore(service, call));
   endpoint(router, "GET", `${root}/{bucket}/storageLayout`, "prefix", (call) => layout(service, call));
-  endpoint(router, "GET", "/storage/v1/projects/{project}/serviceAccount", "", (call) => ({
-    json: {
-      kind: "storage#serviceAccount",
-      email_address: `service-${projectNumber(call.params.project ?? "")}@gs-project-accounts.iam.gserviceaccount.com`,
-    },
-  }));
+  endpoint(router, "GET", "/storage/v1/projects/{project}/serviceAccount", "", (call) => {
+    const project = call.params.project ?? "";
+    service.permissions.onProject(call.principal, "resourcemanager.projects.get", project);
+    const email_address = `service-${projectNumber(project)}@gs-project-accounts.iam.gserviceaccount.com`;
+    return { json: { kind: "storage#serviceAccount", email_address } };
+  });
 }
 
 async function insert(service: Service, call: Call): Promise<Reply> {

@@ -1,0 +1,203 @@
+/** What `docs/localcloud.md` says of a group of endpoints. */
+export interface Note {
+  group: string;
+  /** Over the route's pattern; the first note that fits takes the route. */
+  routes: RegExp;
+  callers: string;
+  modelled: string;
+  notModelled: string;
+}
+
+const collection = (plural: string): RegExp => new RegExp(`^/compute/.*/${plural}(/|$)`);
+
+export const NOTES: readonly Note[] = [
+  {
+    group: "Storage: access to buckets",
+    routes: /^\/storage\/v1\/b\/\{bucket\}\/iam/,
+    callers: "provider, gcloud, storage clients",
+    modelled: "policies with conditions, etags (412), public access prevention, testPermissions",
+    notModelled: "policies of managed folders",
+  },
+  {
+    group: "Storage: access control lists",
+    routes: /^\/storage\/v1\/b\/.*(\/acl|defaultObjectAcl)(\/|$)/,
+    callers: "old clients",
+    modelled: "the refusal on a bucket with uniform access",
+    notModelled: "lists on buckets without uniform access",
+  },
+  {
+    group: "Storage: objects",
+    routes: /^(\/download)?\/storage\/v1\/b\/\{bucket\}\/o(\/|$)/,
+    callers: "storage clients, gcloud, provider, machines, mlt",
+    modelled:
+      "metadata, media with ranges and checksums, generations and preconditions, lists with prefix, delimiter, glob and versions, compose, copy, rewrite, soft delete and restore",
+    notModelled: "customer-supplied keys, retention, holds, object contexts, bulk restore, move",
+  },
+  {
+    group: "Storage: uploads",
+    routes: /^(\/resumable)?\/upload\//,
+    callers: "storage clients, gcloud, provider, machines, mlt",
+    modelled: "media, multipart and resumable uploads; sessions that outlast a restart; MD5 and CRC-32C checked",
+    notModelled: "XML multipart uploads",
+  },
+  {
+    group: "Storage: buckets",
+    routes: /^\/storage\/v1\/(b|projects)(\/|$)/,
+    callers: "provider, gcloud, storage clients, mlt",
+    modelled:
+      "settings, labels, versioning, lifecycle, uniform access, public access prevention, soft delete and restore",
+    notModelled:
+      "hierarchical namespace, retention policies, CORS, website, logging, Autoclass, requester pays, KMS keys, notifications",
+  },
+  {
+    group: "Batches",
+    routes: /^\/batch\//,
+    callers: "gcloud, Python's storage client",
+    modelled: "many calls in one multipart request, each answered for itself",
+    notModelled: "batches over several APIs",
+  },
+  {
+    group: "Compute: networks",
+    routes: collection("networks"),
+    callers: "provider, gcloud",
+    modelled: "custom and automatic subnet mode, refusal of deletion while in use",
+    notModelled: "peering, traffic between machines",
+  },
+  {
+    group: "Compute: subnetworks",
+    routes: collection("subnetworks"),
+    callers: "provider, gcloud",
+    modelled: "ranges and their overlaps, private Google access, flow log settings, policies",
+    notModelled: "secondary use by other services, the flow logs themselves",
+  },
+  {
+    group: "Compute: firewalls",
+    routes: collection("firewalls"),
+    callers: "provider, gcloud",
+    modelled: "rules as records, checked",
+    notModelled: "packet filtering: a guest's ports are reached by nobody",
+  },
+  {
+    group: "Compute: routers",
+    routes: collection("routers"),
+    callers: "provider, gcloud",
+    modelled: "routers with Cloud NAT settings",
+    notModelled: "BGP, status of translations",
+  },
+  {
+    group: "Compute: addresses",
+    routes: collection("addresses"),
+    callers: "provider, gcloud",
+    modelled: "internal and external addresses, in use or free",
+    notModelled: "reachability from outside",
+  },
+  {
+    group: "Compute: resource policies",
+    routes: collection("resourcePolicies"),
+    callers: "provider, gcloud",
+    modelled: "schedules as records",
+    notModelled: "the schedules' effect",
+  },
+  {
+    group: "Compute: images",
+    routes: collection("images"),
+    callers: "provider, gcloud, mlt",
+    modelled: "own images from disks, families with deprecation, Google's public images by name and family",
+    notModelled: "import from a file, licences' effect",
+  },
+  {
+    group: "Compute: disks",
+    routes: collection("disks"),
+    callers: "provider, gcloud",
+    modelled: "disks from images or empty, size, labels, users, policies",
+    notModelled: "snapshots, regional disks, attaching to a running machine",
+  },
+  {
+    group: "Compute: instance templates",
+    routes: collection("instanceTemplates"),
+    callers: "provider, gcloud, mlt",
+    modelled: "templates, immutable, checked as instances are",
+    notModelled: "regional templates",
+  },
+  {
+    group: "Compute: instances",
+    routes: collection("instances"),
+    callers: "provider, gcloud, mlt, machines that delete themselves",
+    modelled:
+      "real guests: boot, stop, start, reset, preemption, maxRunDuration with its action, metadata, serial console, guest attributes, template with overrides merged as JSON merge patch, labels and metadata with fingerprints",
+    notModelled:
+      "suspend and resume, attaching and detaching disks, access configurations of a running machine, GPUs' work",
+  },
+  {
+    group: "Compute: what zones offer",
+    routes: /^\/compute\/.*\/(zones|regions|machineTypes|diskTypes|acceleratorTypes)(\/\{offer\})?$/,
+    callers: "provider, gcloud, mlt",
+    modelled: "zones, regions and types of the catalogue",
+    notModelled: "quotas' use",
+  },
+  {
+    group: "Compute: operations",
+    routes: collection("operations"),
+    callers: "every client that changes something",
+    modelled: "PENDING, RUNNING, DONE with errors, wait, lists; planned faults end or hang them",
+    notModelled: "progress between 0 and 100",
+  },
+  {
+    group: "Compute: the project",
+    routes: /^\/compute\/[^/]+\/projects\/\{project\}(\/setCommonInstanceMetadata)?$/,
+    callers: "provider, gcloud compute ssh",
+    modelled: "common metadata with fingerprint",
+    notModelled: "quotas, default service account",
+  },
+  {
+    group: "IAM: service accounts",
+    routes: /^\/iam\/v1\/projects\/\{project\}\/serviceAccounts/,
+    callers: "provider, gcloud",
+    modelled:
+      "accounts by e-mail and unique id, enable, disable, policies; a deleted account's bindings name nobody, and a new one under the same e-mail has none of its rights",
+    notModelled: "keys (none are ever given out), undelete, signing",
+  },
+  {
+    group: "IAM: roles",
+    routes: /^\/iam\/v1\/(projects\/\{project\}\/roles|roles|permissions)/,
+    callers: "provider, gcloud",
+    modelled: "custom roles with soft delete (7 days to undelete, id blocked for 37), predefined roles to read",
+    notModelled: "roles of organizations, queryGrantableRoles, permissions outside the table (501 with the name)",
+  },
+  {
+    group: "IAM Credentials and token information",
+    routes: /^\/(iamcredentials|oauth2)\//,
+    callers: "impersonating clients, gcloud",
+    modelled: "generateAccessToken by right on the account; who a token is",
+    notModelled: "identity tokens, signing, delegation chains, narrower scopes",
+  },
+  {
+    group: "Resource Manager",
+    routes: /^\/crm\//,
+    callers: "provider, gcloud",
+    modelled: "projects to read, their policies with conditions, testIamPermissions, as v1 and v3",
+    notModelled: "creating and deleting projects, folders, organizations, tags, organization policies",
+  },
+  {
+    group: "Service Usage",
+    routes: /^\/su\//,
+    callers: "provider, gcloud",
+    modelled:
+      "enable, disable with dependents, lists; calls to an API that is off answer SERVICE_DISABLED, also for a while after enabling if asked",
+    notModelled: "quotas, services outside the table (501 with the name)",
+  },
+  {
+    group: "Logging",
+    routes: /^\/logging\//,
+    callers: "guest agents",
+    modelled: "entries are checked for their permission and taken",
+    notModelled: "reading them",
+  },
+  {
+    group: "Control (operator's door only)",
+    routes: /^\/local\//,
+    callers: "rehearsals, tests, mlt local",
+    modelled: "faults, preemption, settings, groups, tokens, what is left, shutdown",
+    notModelled: "nothing of this is Google's",
+  },
+];

@@ -1,0 +1,81 @@
+// Writes docs/localcloud.md: node --import ./cli/typescript.js localcloud/docs.ts > docs/localcloud.md
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NOTES } from "./docs-notes.ts";
+import { GOOGLE_HOSTS } from "./guests/guest.ts";
+import { pathForHost } from "./hosts.ts";
+import { startLocalCloud } from "./server.ts";
+
+interface Endpoint {
+  method: string;
+  pattern: string;
+}
+
+/** What the local cloud answers, by the routes that it has and the notes on them. A route without a note is an error. */
+export async function document(): Promise<string> {
+  const routes = await endpoints();
+  const groups = new Map(NOTES.map((note) => [note.group, [] as Endpoint[]]));
+  for (const route of routes) {
+    const note = NOTES.find((each) => each.routes.test(route.pattern));
+    if (!note) throw new Error(`localcloud/docs-notes.ts says nothing of ${route.method} ${route.pattern}.`);
+    groups.get(note.group)?.push(route);
+  }
+  const sections = NOTES.map((note) => {
+    const lines = [
+      ...new Set((groups.get(note.group) ?? []).map(({ method, pattern }) => `${method} ${pattern}`)),
+    ].sort();
+    if (lines.length === 0)
+      throw new Error(`localcloud/docs-notes.ts has a note on ${note.group}, which has no routes.`);
+    return [note, lines] as const;
+  });
+  const rows = sections.map(
+    ([{ group, callers, modelled, notModelled }, lines]) =>
+      `| [${group}](#${anchor(group)}) | ${lines.length} | ${callers} | ${modelled} | ${notModelled} |`,
+  );
+  return `# What the local cloud models
+
+<!-- Generated from the routes and localcloud/docs-notes.ts; see localcloud/docs.ts. Do not edit by hand. -->
+
+A Google Cloud on this machine for rehearsals and tests: Google's own REST, on loopback only, with its state in a folder.
+What is not listed here answers 501 with its name; so do unknown fields, permissions, roles and condition functions.
+Who calls is known by a bearer token; every call is decided by IAM policies with their conditions.
+
+| endpoints | count | callers | what is modelled | what is not |
+| --- | --- | --- | --- | --- |
+${rows.join("\n")}
+
+## Hosts
+
+Guests reach these names over TLS, by a certificate of an authority that lives as long as the session:
+
+| host | here |
+| --- | --- |
+${GOOGLE_HOSTS.map((host) => `| \`${host}/…\` | \`${pathForHost(host, "/…")}\` |`).join("\n")}
+
+gRPC is not spoken.
+
+${sections.map(([{ group }, lines]) => `## ${group}\n\n\`\`\`text\n${lines.join("\n")}\n\`\`\``).join("\n\n")}
+`;
+}
+
+function anchor(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^a-z0-9 -]/g, "")
+    .replaceAll(" ", "-");
+}
+
+async function endpoints(): Promise<Endpoint[]> {
+  const folder = mkdtempSync(join(tmpdir(), "local-cloud-docs-"));
+  try {
+    const local = await startLocalCloud({ stateFolder: folder });
+    const routes = local.routers.flatMap((router) => router.routes.map(({ method, pattern }) => ({ method, pattern })));
+    await local.close();
+    return routes;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main || process.argv[1] === import.meta.filename) process.stdout.write(await document());
