@@ -87,8 +87,26 @@ export class PulumiError extends Error {
 
 const REPOSITORY = dirname(import.meta.dirname);
 
+let listening = false;
+
+/**
+ * A program that runs in this process is left with calls that nobody waits for when the engine ends before it, as after
+ * Ctrl-C. Those alone are no reason to end this process; every other unhandled rejection ends it as always.
+ */
+function outliveTheEngine(): void {
+  if (listening) return;
+  listening = true;
+  process.on("unhandledRejection", (reason) => {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    // While a program runs, Pulumi itself listens for what goes wrong in it.
+    if (process.listenerCount("unhandledRejection") > 1) return;
+    if (!/Resource monitor (is terminating|has terminated)|resource monitor shut down/i.test(text)) throw reason;
+  });
+}
+
 /** Opens a stack of the given program on a state of its own, with nothing to log in to and nothing to download. */
 export async function openStack(options: StackOptions): Promise<OpenStack> {
+  outliveTheEngine();
   const found = await findPulumi(options.progress);
   const provider = options.providers === "real" ? undefined : await startGcpProvider({ ...options.environment });
   try {

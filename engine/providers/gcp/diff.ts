@@ -50,6 +50,7 @@ function valueChanges(
     if (field.default !== undefined && sameValue(field.default, right)) return [];
     return [{ path, kind: "add", replace: replace || replacesWithin(field, right) }];
   }
+  if (right === undefined && field.default !== undefined && sameValue(field.default, left)) return [];
   if (right === undefined) return [{ path, kind: "delete", replace: replace || replacesWithin(field, left) }];
   if (right === UNKNOWN) return [{ path, kind: "update", replace: replace || replacesWithin(field, left) }];
   if (sameFieldValue(field, left, right, place)) return [];

@@ -75,7 +75,7 @@ function moved(type: ResourceType, olds: Props, outputs: Props, news: Props, pla
 function mustDeleteFirst(type: ResourceType, olds: Props, news: Props): boolean {
   if (type.deleteBeforeReplace) return true;
   const property = type.autoName?.property;
-  if (property === undefined || isGeneratedName(news, property)) return false;
+  if (property === undefined || news[property] === undefined || isGeneratedName(news, property)) return false;
   return news[property] === UNKNOWN || news[property] === olds[property];
 }
 

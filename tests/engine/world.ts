@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import { type OpenStack, openStack } from "../../engine/automation.ts";
+import { providerEnvironment } from "../../engine/endpoints.ts";
+import program from "../../index.ts";
+import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from "../../localcloud/server.ts";
+
+/** A local cloud without machines that run, and stacks of the real engine on it. */
+export interface World {
+  readonly cloud: LocalCloud;
+  /** The folder below which everything lies. */
+  readonly folder: string;
+  open(stack: string, options?: OpenOptions): Promise<OpenStack>;
+  /** What the cloud holds, by kind; kinds of which there is nothing are left out. */
+  left(): Promise<Record<string, string[]>>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  config?: Record<string, unknown>;
+  program?: PulumiFn;
+  project?: { name: string };
+  environment?: Record<string, string>;
+}
+
+export async function createWorld(options: Partial<LocalCloudOptions> = {}): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), "mlt-engine-"));
+  const cloud = await startLocalCloud({ stateFolder: join(folder, "cloud"), ...options });
+  const opened: OpenStack[] = [];
+  return {
+    cloud,
+    folder,
+    async open(stack, own = {}) {
+      const made = await openStack({
+        stack,
+        config: { "gcp:project": cloud.project, ...own.config },
+        program: own.program ?? program,
+        project: own.project,
+        folder: join(folder, "stacks"),
+        environment: { ...providerEnvironment({ url: cloud.operatorUrl }), ...own.environment },
+        onOutput: process.env.MLT_TEST_OUTPUT === "1" ? (text) => process.stderr.write(text) : undefined,
+      });
+      opened.push(made);
+      return made;
+    },
+    async left() {
+      const response = await fetch(`${cloud.operatorUrl}/local/v1/leftovers`);
+      if (!response.ok) throw new Error(await response.text());
+      const { resources } = (await response.json()) as { resources: Record<string, string[]> };
+      return Object.fromEntries(Object.entries(resources).filter(([, names]) => names.length > 0));
+    },
+    async close() {
+      for (const stack of opened) await stack.close();
+      await cloud.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
