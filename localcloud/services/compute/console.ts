@@ -2,8 +2,7 @@ import { GoogleError, notModelled } from "../../core/errors.ts";
 import type { Call, Router } from "../../core/http.ts";
 import { allowQuery, onOne, pathIn, storedPath } from "./collection.ts";
 import type { Compute } from "./context.ts";
-import { invalid, link, notFound } from "./links.ts";
-import type { Instance } from "./types.ts";
+import { invalid, link } from "./links.ts";
 
 /** What a machine says from inside: its serial console and its guest attributes. */
 export function addConsole(router: Router, compute: Compute): void {
@@ -56,34 +55,4 @@ function guestAttributes(compute: Compute, call: Call, path: string): unknown {
   return only
     ? { ...common, variableKey: queryPath, variableValue: only.value }
     : { ...common, queryPath, queryValue: { items: found } };
-}
-
-/** The operator's way to preempt a Spot machine: `POST /local/v1/preempt?project=P&zone=Z&instance=N`. */
-export function addPreemption(router: Router, compute: Compute): void {
-  router.on("POST", "/local/v1/preempt", (call) => {
-    if (call.principal.kind !== "operator")
-      throw new GoogleError(403, "forbidden", "Only the local cloud's operator preempts.");
-    const [project, zone, name] = ["project", "zone", "instance"].map((part) => call.query.get(part) ?? "");
-    const path = `projects/${project}/zones/${zone}/instances/${name}`;
-    const instance = name ? (compute.find(path) as Instance | undefined) : undefined;
-    if (!instance) throw notFound(path);
-    if (!instance.scheduling.preemptible)
-      throw invalid("instance", name, "Only Spot machines are preempted; this one is STANDARD.");
-    if (instance.status !== "RUNNING")
-      throw invalid("instance", name, `Only a running machine is preempted; this one is ${instance.status}.`);
-    return compute.begin(
-      { ...callAt(call), method: "POST" },
-      {
-        type: "compute.instances.preempted",
-        target: path,
-        targetId: instance.id,
-        run: () => compute.machines.preempt(path),
-      },
-    );
-  });
-}
-
-/** The preemption is the system's own operation, whoever asked for it. */
-function callAt(call: Call): Call {
-  return { ...call, principal: { kind: "user", email: "system" }, query: new URLSearchParams() };
 }

@@ -62,6 +62,7 @@ export class Compute {
     this.cloud = cloud;
     this.machines = machines;
     this.operations = new Operations({ state: cloud.state, collection: "compute.operations", now: cloud.now, link });
+    machines.closing.push(() => this.operations.settled());
     this.#requests = cloud.state.collection<string>("compute.requests");
     this.#policies = cloud.state.collection<Policy>("compute.policies");
   }
@@ -197,7 +198,7 @@ export class Compute {
   /** Starts an operation and answers it; a repeated `requestId` answers the first one again. */
   begin(call: Call, request: Begin): Reply {
     const { project, place } = split(request.target);
-    const fault = this.cloud.faults.take("compute.operation", call.method, call.path);
+    const fault = this.cloud.faults.take("compute", call.method, call.path, "operation");
     if (!fault?.operationError) request.accepted?.();
     const requestId = call.query.get("requestId") ?? undefined;
     const operation = this.operations.start({

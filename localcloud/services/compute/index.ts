@@ -2,7 +2,7 @@ import type { Cloud } from "../../core/cloud.ts";
 import { Router } from "../../core/http.ts";
 import { addAddresses } from "./addresses.ts";
 import { addBatch } from "./batch.ts";
-import { addConsole, addPreemption } from "./console.ts";
+import { addConsole } from "./console.ts";
 import { Compute } from "./context.ts";
 import { addDisks } from "./disks.ts";
 import { addFirewalls } from "./firewalls.ts";
@@ -24,7 +24,7 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
   const router = new Router();
   const compute = new Compute(cloud, machines);
   const parts = [addNetworks, addSubnetworks, addFirewalls, addRouters, addAddresses, addResourcePolicies];
-  const machineParts = [addImages, addDisks, addTemplates, addInstances, addInstanceActions, addConsole, addPreemption];
+  const machineParts = [addImages, addDisks, addTemplates, addInstances, addInstanceActions, addConsole];
   for (const add of [...parts, ...machineParts]) add(router, compute);
   for (const add of [addIam, addPlaces, addOperations, addProjects]) add(router, compute);
   addBatch(router);

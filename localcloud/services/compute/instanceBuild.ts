@@ -38,7 +38,6 @@ export function buildInstance(compute: Compute, body: Json, at: At): Built {
     gpus.length > 0,
     compute.cloud.now(),
   );
-  const serviceAccounts = readServiceAccounts(compute, at.call, body.serviceAccounts, at.project, "resource");
   const networkInterfaces = readInterfaces(compute, at, body.networkInterfaces);
   const { attached, made } = readDisks(compute, at, body);
   for (const [index, disk] of attached.entries()) {
@@ -49,6 +48,7 @@ export function buildInstance(compute: Compute, body: Json, at: At): Built {
       throw invalid(`resource.disks[${index}]`, record.sourceImage, sentence);
     }
   }
+  const serviceAccounts = readServiceAccounts(compute, at.call, body.serviceAccounts, at.project, "resource");
   const { disks: _disks, serviceAccounts: _accounts, ...rest } = body;
   const instance = {
     ...compute.stamp(at.path, "instance"),

@@ -55,6 +55,8 @@ export class Machines {
   readonly #serials = new Map<string, SerialLog>();
   #clock: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Waited for when the local cloud closes: operations write their end. */
+  readonly closing: (() => Promise<void>)[] = [];
 
   constructor(options: MachinesOptions) {
     this.#options = options;
@@ -103,6 +105,11 @@ export class Machines {
       });
     this.#queues.set(path, settled);
     return done;
+  }
+
+  /** Work that nobody waits for. */
+  #later(path: string, work: () => Promise<void>): void {
+    this.#queue(path, work).catch((error: unknown) => this.#cloud.log(`${split(path).name}: ${String(error)}`));
   }
 
   /** Boots a new machine, or a stopped one on the same disk. */
@@ -219,10 +226,10 @@ export class Machines {
   #attach(path: string, instance: Instance, guest: Guest): void {
     const session: Session = { guest, off: false };
     this.#sessions.set(path, session);
-    guest.off.then(({ reason, message }) => {
+    void guest.off.then(({ reason, message }) => {
       session.off = true;
       // Whoever switches the machine off waits in the queue's work and clears the session itself.
-      return this.#queue(path, async () => {
+      this.#later(path, async () => {
         if (this.#sessions.get(path) !== session) return;
         this.#sessions.delete(path);
         this.#markOff(path, reason === "crash" ? message : undefined);
@@ -254,7 +261,7 @@ export class Machines {
       this.#note(path, { terminateAt: undefined });
       const instance = this.#instances.get(path);
       this.#cloud.log(`${instance?.name}: its time limit is reached`);
-      void this.#queue(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
+      this.#later(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
     }
   }
 
@@ -388,5 +395,6 @@ export class Machines {
     await Promise.all(guests.map(([, { guest }]) => guest.cut()));
     await Promise.all(guests.map(([, { guest }]) => guest.off));
     await Promise.all(this.#queues.values());
+    for (const wait of this.closing) await wait();
   }
 }

@@ -8,7 +8,6 @@ const COMMON = {
   name: "string",
   description: "string",
   selfLink: "output",
-  selfLinkWithId: "output",
   creationTimestamp: "output",
 } as const;
 
@@ -23,6 +22,7 @@ const ROUTING_CONFIG: Shape = {
 
 export const NETWORK: Shape = {
   ...COMMON,
+  selfLinkWithId: "output",
   autoCreateSubnetworks: "bool",
   mtu: "int32",
   routingConfig: ROUTING_CONFIG,
