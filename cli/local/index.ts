@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Command, Option } from "commander";
@@ -6,6 +5,7 @@ import { type Daemon, DaemonError, daemonStatus, logFile, startDaemon, stopDaemo
 import type { GuestLevel } from "../../localcloud/guests/guest.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
 import { fields, printJson } from "../output/print.ts";
+import { registerStack } from "./stack.ts";
 import { clientVariables, SHELLS, type Shell, shellLines } from "./variables.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -27,7 +27,7 @@ interface StartOptions extends ShellOptions {
 }
 
 /** `mlt local …`: a Google Cloud that stays up on this machine. */
-export async function registerLocal(program: Command): Promise<void> {
+export function registerLocal(program: Command): void {
   const local = program.command("local").description("keep a Google Cloud running on this machine");
   const add = (name: string, description: string): Command =>
     local
@@ -62,13 +62,7 @@ export async function registerLocal(program: Command): Promise<void> {
       console.error(ran ? "The local cloud has stopped." : "No local cloud runs here.");
     }),
   );
-  if (existsSync(new URL("stack.ts", import.meta.url))) await registerStacks(local);
-}
-
-async function registerStacks(local: Command): Promise<void> {
-  const file = new URL("stack.ts", import.meta.url).href;
-  const module = (await import(file)) as { registerStack: (local: Command) => void };
-  module.registerStack(local);
+  registerStack(local);
 }
 
 async function start(options: StartOptions): Promise<void> {
