@@ -14,8 +14,6 @@ export interface BaseImage {
   gpu: boolean;
   /** Last day of security updates, `yyyy-mm-dd`. */
   supportedUntil: string;
-  /** Why it must not be used any more; absent: usable. */
-  retired?: string;
 }
 
 const DEEP_LEARNING = { project: "deeplearning-platform-release", architecture: "x86_64", gpu: true } as const;

@@ -72,15 +72,9 @@ export function machineCondition(environment: string): string {
   );
 }
 
-/** The machines' service account: no random part, so that its e-mail is known before it exists. */
+/** The machines' service account: no random part, so that a student's is the same after every `up`. */
 export function serviceAccountId(environment: string): string {
   return shorten(`${environment}-machines`, LENGTHS.serviceAccount);
-}
-
-export function serviceAccountEmail(environment: string, project: string): string {
-  // A project of the old, domain-scoped kind (`example.com:name`) turns around in e-mail addresses.
-  const [domain, id] = project.includes(":") ? project.split(":") : [undefined, project];
-  return `${serviceAccountId(environment)}@${domain ? `${id}.${domain}` : id}.iam.gserviceaccount.com`;
 }
 
 /** A custom role's id: letters, digits, `_` and `.` only. `suffix` keeps it apart from a deleted role of this name. */

@@ -12,7 +12,6 @@ import {
   RESERVED_SEGMENTS,
   roleId,
   runPrefix,
-  serviceAccountEmail,
   serviceAccountId,
   shorten,
 } from "../../components/names.ts";
@@ -133,14 +132,6 @@ test("a long text is shortened with a hash, never cut to another's", () => {
       assert.notEqual(shorten(one, 30), shorten(two, 30));
       assert.ok(shorten(`${one}x`, 30).length <= 30);
     }),
-  );
-});
-
-test("a service account's e-mail is known beforehand", () => {
-  assert.equal(serviceAccountEmail("mlt-dev", "my-project"), "mlt-dev-machines@my-project.iam.gserviceaccount.com");
-  assert.equal(
-    serviceAccountEmail("abcd", "example.com:old-one"),
-    "abcd-machines@old-one.example.com.iam.gserviceaccount.com",
   );
 });
 
