@@ -1,5 +1,5 @@
 import type { compute_v1 } from "@googleapis/compute/build/v1.js";
-import { credentials } from "./credentials.ts";
+import { login } from "./auth.ts";
 import { computeRoot } from "./endpoints.ts";
 import { statusOf } from "./errors.ts";
 
@@ -28,15 +28,13 @@ type Options = ConstructorParameters<typeof compute_v1.Compute>[0];
 export function googleCompute(): Compute {
   let client: Promise<compute_v1.Compute> | undefined;
   const api = () => {
-    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), credentials()]).then(
-      ([{ compute_v1 }, auth]) => {
-        const rootUrl = computeRoot();
-        // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
-        const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };
-        // The client is typed against another version of the same library; it only ever calls `auth.request`.
-        return new compute_v1.Compute(options as unknown as Options);
-      },
-    );
+    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), login()]).then(([{ compute_v1 }, auth]) => {
+      const rootUrl = computeRoot();
+      // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
+      const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };
+      // The client is typed against another version of the same library; it only ever calls `auth.request`.
+      return new compute_v1.Compute(options as unknown as Options);
+    });
     return client;
   };
   return {

@@ -11,6 +11,13 @@ export function storageRoot(): string | undefined {
   return override("STORAGE")?.replace(/\/(storage\/v1\/?)?$/, "");
 }
 
+/** An object's contents, of exactly this generation. */
+export function mediaUrl(bucket: string, name: string, generation: string): string {
+  const root = storageRoot() ?? "https://storage.googleapis.com";
+  const object = `${encodeURIComponent(bucket)}/o/${encodeURIComponent(name)}`;
+  return `${root}/storage/v1/b/${object}?alt=media&generation=${encodeURIComponent(generation)}`;
+}
+
 /** The compute service's root, ending in a slash; `undefined`: Google's own. */
 export function computeRoot(): string | undefined {
   return override("COMPUTE")?.replace(/\/?(compute\/v1\/?)?$/, "/");

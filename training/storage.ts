@@ -1,5 +1,5 @@
 import type { File, Storage } from "@google-cloud/storage";
-import { givenCredentials } from "./credentials.ts";
+import { login } from "./auth.ts";
 import { storageRoot } from "./endpoints.ts";
 import { explained, messageOf, statusOf, UserError } from "./errors.ts";
 
@@ -37,16 +37,11 @@ export class Objects {
   #client: Promise<Storage> | undefined;
 
   client(): Promise<Storage> {
-    this.#client ??= Promise.all([import("@google-cloud/storage"), givenCredentials()]).then(
-      ([{ Storage }, authClient]) => {
-        const apiEndpoint = storageRoot();
-        return new Storage({
-          retryOptions: RETRY,
-          ...(authClient ? { authClient } : {}),
-          ...(apiEndpoint ? { apiEndpoint, useAuthWithCustomEndpoint: true } : {}),
-        });
-      },
-    );
+    this.#client ??= Promise.all([import("@google-cloud/storage"), login()]).then(([{ Storage }, authClient]) => {
+      const apiEndpoint = storageRoot();
+      const options = { authClient, retryOptions: RETRY };
+      return new Storage(apiEndpoint ? { ...options, apiEndpoint, useAuthWithCustomEndpoint: true } : options);
+    });
     return this.#client;
   }
 

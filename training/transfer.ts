@@ -1,17 +1,18 @@
 // Files to and from the buckets: what is there already is left alone, what was broken off goes on where it was, and
 // what arrives is compared by checksum.
 
-import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, readFile, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, readdir, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { loginHeaders } from "./auth.ts";
 import { fileCrc } from "./checksum.ts";
-import { explained, statusOf, UserError } from "./errors.ts";
+import { mediaUrl } from "./endpoints.ts";
+import { explained, isTransient, statusOf, UserError } from "./errors.ts";
 import type { BucketPath } from "./paths.ts";
 import { localParts } from "./paths.ts";
+import { type Meter, Progress } from "./progress.ts";
+import { sendResumable, type Upload } from "./resumable.ts";
 import type { ObjectInfo, Objects } from "./storage.ts";
 
 export interface TransferReport {
@@ -28,15 +29,10 @@ export interface TransferOptions {
 }
 
 const AT_ONCE = 6;
+/** How often in a row a connection may break without a byte. */
+const TRIES = 5;
 /** Above this, an upload keeps a session and can go on after it was broken off. */
 const RESUMABLE_BYTES = 8 * 1024 * 1024;
-
-interface Upload {
-  file: string;
-  name: string;
-  size: number;
-  modified: number;
-}
 
 /** Uploads a file, or a folder's contents, to below a path. */
 export async function putFiles(
@@ -60,7 +56,7 @@ export async function putFiles(
   const listing = await objects.list(target.bucket, { prefix });
   for (const object of listing.objects) there.set(object.name, object);
 
-  const meter = new Meter(
+  const meter = new Progress(
     uploads.reduce((sum, upload) => sum + upload.size, 0),
     options.progress,
   );
@@ -90,59 +86,13 @@ async function collect(folder: string, base: string, uploads: Upload[], root: st
 }
 
 async function send(objects: Objects, bucket: string, upload: Upload, meter: Meter): Promise<void> {
-  const file = await objects.file(bucket, upload.name);
-  const large = upload.size > RESUMABLE_BYTES;
   try {
-    const session = large ? await openSession(objects, bucket, upload) : undefined;
-    const stream = file.createWriteStream({
-      resumable: large,
-      validation: "crc32c",
-      ...(session ? { uri: session.uri, metadata: { contentLength: upload.size } } : {}),
-    });
+    if (upload.size > RESUMABLE_BYTES) return await sendResumable(objects, bucket, upload, meter);
+    const file = await objects.file(bucket, upload.name);
+    const stream = file.createWriteStream({ resumable: false, validation: "crc32c" });
     await pipeline(createReadStream(upload.file), meter.through(upload.name), stream);
-    await session?.close();
   } catch (error) {
     throw missingBucket(error, bucket) ?? explained(error, `Uploading ${upload.file}`);
-  }
-}
-
-interface Session {
-  uri: string;
-  close(): Promise<void>;
-}
-
-/** An upload's session at Google, remembered on this computer for as long as the file stays the same (a day at most). */
-async function openSession(objects: Objects, bucket: string, upload: Upload): Promise<Session> {
-  const cache = process.env.XDG_CACHE_HOME?.trim() || join(homedir(), ".cache");
-  const identity = JSON.stringify([bucket, upload.name, await realpath(upload.file), upload.size, upload.modified]);
-  const record = join(cache, "ml-training", "uploads", createHash("sha256").update(identity).digest("hex"));
-  const close = () => rm(record, { force: true });
-  const old = await readFile(record, "utf8").catch(() => "");
-  if (old) {
-    const { uri, begun } = JSON.parse(old) as { uri: string; begun: number };
-    if (Date.now() - begun < 24 * 3_600_000 && (await sessionLives(objects, uri))) return { uri, close };
-  }
-  const file = await objects.file(bucket, upload.name);
-  const [uri] = await file.createResumableUpload();
-  await mkdir(dirname(record), { recursive: true, mode: 0o700 });
-  await writeFile(record, JSON.stringify({ uri, begun: Date.now() }), { mode: 0o600 });
-  return { uri, close };
-}
-
-async function sessionLives(objects: Objects, uri: string): Promise<boolean> {
-  const client = await objects.client();
-  try {
-    const response = await client.authClient.request({
-      url: uri,
-      method: "PUT",
-      headers: { "content-range": "bytes */*", "content-length": "0" },
-      validateStatus: () => true,
-      retry: false,
-    });
-    // 308: it waits for more. Finished or gone: begin anew.
-    return response.status === 308;
-  } catch {
-    return false;
   }
 }
 
@@ -166,7 +116,7 @@ export async function fetchFiles(
     const inside = object.name === base ? basename(base) : object.name.slice(below.length);
     return { object, file: join(folder, ...localParts(inside)) };
   });
-  const meter = new Meter(
+  const meter = new Progress(
     wanted.reduce((sum, object) => sum + object.size, 0),
     options.progress,
   );
@@ -176,32 +126,33 @@ export async function fetchFiles(
       meter.add(object.size, object.name);
       return undefined;
     }
-    await receive(objects, source.bucket, object, file, meter);
+    await receive(source.bucket, object, file, meter);
     return object.size;
   });
 }
 
-async function receive(
-  objects: Objects,
-  bucket: string,
-  object: ObjectInfo,
-  file: string,
-  meter: Meter,
-): Promise<void> {
+async function receive(bucket: string, object: ObjectInfo, file: string, meter: Meter): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   // The generation in the name: a part of an older version is never continued with a newer one.
   const part = `${file}.${object.generation}.part`;
-  const have = (await stat(part).catch(() => undefined))?.size ?? 0;
-  const start = have < object.size ? have : 0;
-  try {
-    if (object.size > start) {
-      const remote = await objects.file(bucket, object.name, object.generation);
-      meter.add(start, object.name);
-      const from = remote.createReadStream({ start, validation: false });
-      await pipeline(from, meter.through(object.name), createWriteStream(part, { flags: start > 0 ? "a" : "w" }));
-    } else await writeFile(part, "");
-  } catch (error) {
-    throw missingBucket(error, bucket) ?? explained(error, `Downloading gs://${bucket}/${object.name}`);
+  const sizeOf = async () => (await stat(part).catch(() => undefined))?.size ?? 0;
+  if (object.size === 0 || (await sizeOf()) > object.size) await writeFile(part, "");
+  let have = await sizeOf();
+  meter.add(have, object.name);
+  for (let idle = 0; have < object.size; ) {
+    try {
+      await append(bucket, object, part, have, meter);
+    } catch (error) {
+      const gone = statusOf(error) === 404;
+      if (gone) throw new UserError(`gs://${bucket}/${object.name} does not exist any more; run the command again.`);
+      if ((statusOf(error) !== undefined && !isTransient(error)) || idle >= TRIES) {
+        throw explained(error, `Downloading gs://${bucket}/${object.name}`);
+      }
+    }
+    const now = await sizeOf();
+    idle = now > have ? 0 : idle + 1;
+    if (idle > 0) await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** idle));
+    have = now;
   }
   if (object.crc32c && (await fileCrc(part)) !== object.crc32c) {
     await rm(part, { force: true });
@@ -212,6 +163,20 @@ async function receive(
   await rename(part, file);
   const updated = new Date(object.updated);
   if (!Number.isNaN(updated.getTime())) await utimes(file, updated, updated);
+}
+
+/** Fetches from byte `start` on and appends to `part`, as far as the connection holds. */
+async function append(bucket: string, object: ObjectInfo, part: string, start: number, meter: Meter): Promise<void> {
+  const url = mediaUrl(bucket, object.name, object.generation);
+  const headers = await loginHeaders(url);
+  if (start > 0) headers.set("range", `bytes=${start}-`);
+  const response = await fetch(url, { headers });
+  if (!response.ok || !response.body) {
+    throw Object.assign(new Error((await response.text()).slice(0, 500)), { status: response.status });
+  }
+  // Who does not know ranges sends all of it.
+  const flags = start > 0 && response.status === 206 ? "a" : "w";
+  await pipeline(response.body, meter.through(object.name), createWriteStream(part, { flags }));
 }
 
 function missingBucket(error: unknown, bucket: string): UserError | undefined {
@@ -242,32 +207,6 @@ async function transfer<T>(
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
   return report;
-}
-
-/** Counts bytes as they pass. */
-class Meter {
-  readonly #total: number;
-  readonly #tell: TransferOptions["progress"];
-  #done = 0;
-
-  constructor(total: number, tell: TransferOptions["progress"]) {
-    this.#total = total;
-    this.#tell = tell;
-  }
-
-  add(bytes: number, file: string): void {
-    this.#done += bytes;
-    this.#tell?.(Math.min(this.#done, this.#total), this.#total, file);
-  }
-
-  through(file: string): Transform {
-    return new Transform({
-      transform: (chunk: Buffer, _encoding, next) => {
-        this.add(chunk.length, file);
-        next(null, chunk);
-      },
-    });
-  }
 }
 
 function join2(base: string, name: string): string {
