@@ -1,7 +1,7 @@
 """Trains gradient-boosted trees on the UCI Adult census data, or evaluates a model that was trained before.
 
-    python train.py --mode train --cv-iterations 20
-    python train.py --mode evaluate --model-output-path gs://BUCKET/runs/RUN/output
+python train.py --mode train --cv-iterations 20
+python train.py --mode evaluate --model-output-path gs://BUCKET/runs/RUN/output
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Gradient-boosted trees on the UCI Adult census data")
     parser.add_argument("--mode", choices=("train", "evaluate"), default="train")
     parser.add_argument("--census-data-path", help="folder of adult.data and adult.test, local or gs://")
-    parser.add_argument("--model-output-path", default=output, help="folder or .joblib file of the model, local or gs://")
+    parser.add_argument(
+        "--model-output-path", default=output, help="folder or .joblib file of the model, local or gs://"
+    )
     parser.add_argument("--cv-iterations", type=int, default=4, help="parameter sets to try, each on three folds")
     parser.add_argument("--train-rows", type=int, help="train on the first so many rows only")
     options = parser.parse_args()
@@ -94,7 +96,11 @@ def main() -> None:
         model = search.best_estimator_
         best = {name.split("__")[1]: round(float(value), 4) for name, value in search.best_params_.items()}
         print(f"Best of {options.cv_iterations}: {best}, accuracy {search.best_score_:.4f} in cross-validation")
-        metrics = {"cv_accuracy": round(float(search.best_score_), 5), "cv_iterations": options.cv_iterations, "best": best}
+        metrics = {
+            "cv_accuracy": round(float(search.best_score_), 5),
+            "cv_iterations": options.cv_iterations,
+            "best": best,
+        }
         contents = io.BytesIO()
         joblib.dump(model, contents, compress=3)
         files.write(path, contents.getvalue())
@@ -103,7 +109,12 @@ def main() -> None:
         # joblib runs code from the file that it loads: only load models from buckets that you trust.
         model = joblib.load(io.BytesIO(files.read(path)))
         print(f"Loaded {path}")
-    metrics = {**evaluate(model, census), **metrics, "mode": options.mode, "seconds": round(time.monotonic() - started, 1)}
+    metrics = {
+        **evaluate(model, census),
+        **metrics,
+        "mode": options.mode,
+        "seconds": round(time.monotonic() - started, 1),
+    }
     files.write(files.join(output, "metrics.json"), json.dumps(metrics, indent=2).encode() + b"\n")
     what = "synthetic rows" if census.synthetic else "rows"
     print(f"Test accuracy {metrics['test_accuracy']} on {metrics['test_rows']} {what}")

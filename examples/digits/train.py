@@ -60,7 +60,9 @@ def main() -> None:
         for batch in np.array_split(order, len(order) // 64):
             model.partial_fit(train_x[batch], train_y[batch], classes=classes)
         save(checkpoints, epoch, model)
-        print(f"Epoch {epoch}/{options.epochs}: loss {model.loss_:.4f}, test accuracy {model.score(test_x, test_y):.4f}")
+        print(
+            f"Epoch {epoch}/{options.epochs}: loss {model.loss_:.4f}, test accuracy {model.score(test_x, test_y):.4f}"
+        )
 
     joblib.dump(model, output / "model.joblib")
     metrics = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import lastwords, lifecycle
@@ -23,4 +24,7 @@ COMMANDS = {"run": lifecycle.main, "last-words": lastwords.main, "delete": delet
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"usage: python3 -m supervisor {' | '.join(COMMANDS)}")
-    sys.exit(COMMANDS[sys.argv[1]]())
+    status = COMMANDS[sys.argv[1]]()
+    sys.stdout.flush()
+    # Not sys.exit: it would wait for threads that still try to reach a service that is away.
+    os._exit(status)

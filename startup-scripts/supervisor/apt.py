@@ -1,4 +1,4 @@
-"""Debian packages that stock images lack, with patience for apt's locks, which unattended upgrades hold at first boot."""
+"""Debian packages that stock images lack, with patience for the locks that upgrades hold at first boot."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def wait_for_locks(stop: Stop, say: Callable[[str], None]) -> None:
 
 def install(packages: list[str], stop: Stop, output: IO[bytes], say: Callable[[str], None]) -> None:
     if os.geteuid() != 0:
-        raise RunFailed(f"{' '.join(packages)} is missing and only root can install it: apt-get install {' '.join(packages)}")
+        raise RunFailed(
+            f"{' '.join(packages)} is missing and only root can install it: apt-get install {' '.join(packages)}"
+        )
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     env.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     wait = ["-o", "DPkg::Lock::Timeout=60"]
@@ -62,10 +64,18 @@ def install(packages: list[str], stop: Stop, output: IO[bytes], say: Callable[[s
         ):
             try:
                 code = run_child(
-                    command, stop, output=output, env=env, cwd="/", seconds=limits.INSTALL_SECONDS, what=" ".join(command)
+                    command,
+                    stop,
+                    output=output,
+                    env=env,
+                    cwd="/",
+                    seconds=limits.INSTALL_SECONDS,
+                    what=" ".join(command),
                 )
             except FileNotFoundError:
-                raise RunFailed(f"{' '.join(packages)} is missing and this image has no apt-get to install it") from None
+                raise RunFailed(
+                    f"{' '.join(packages)} is missing and this image has no apt-get to install it"
+                ) from None
             if code != 0:
                 break
         if code == 0:

@@ -31,7 +31,9 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
     size = sum(item.size for item in missing.values())
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise RunFailed(f"inputs need {size / 1e9:.1f} GB; the disk has {free / 1e9:.1f} GB free: ask for a larger disk")
+        raise RunFailed(
+            f"inputs need {size / 1e9:.1f} GB; the disk has {free / 1e9:.1f} GB free: ask for a larger disk"
+        )
     say(f"downloading {len(missing)} input files ({size / 1e6:.1f} MB), {len(wanted) - len(missing)} are there already")
 
     def one(entry: tuple[str, Item]) -> None:

@@ -17,7 +17,9 @@ from .storage import Storage
 SECONDS = 12.0
 
 
-def verdict(result: str, status: str, *, preempted: bool, shutting_down: bool, past_deadline: bool) -> tuple[str, str] | None:
+def verdict(
+    result: str, status: str, *, preempted: bool, shutting_down: bool, past_deadline: bool
+) -> tuple[str, str] | None:
     """Final phase and reason by systemd's words for the unit's end; `None`: a later boot or the reconciler decides."""
     if preempted:
         return "preempted", "Google took the Spot machine back"
@@ -26,6 +28,7 @@ def verdict(result: str, status: str, *, preempted: bool, shutting_down: bool, p
     if shutting_down:
         return None
     words = {
+        "success": "somebody stopped its unit",
         "watchdog": "it did not answer systemd's watchdog",
         "timeout": "it did not end in time",
         "oom-kill": "the machine's memory was full",
@@ -35,15 +38,16 @@ def verdict(result: str, status: str, *, preempted: bool, shutting_down: bool, p
 
 def main() -> int:
     result = os.environ.get("SERVICE_RESULT", "success")
-    if result == "success":
-        return 0
     going_down = systemd.shutting_down()
+    if result == "success" and going_down:
+        return 0
     try:
         report(result, os.environ.get("EXIT_STATUS", ""), going_down)
     except NotOurs as error:
         print(f"[ml-training] nothing to report: {error}", flush=True)
     except Exception as error:  # the machine must go all the same
         print(f"[ml-training] the end could not be reported: {error}", flush=True)
+    # Also after an end in good order: then the machine is gone or going, and a second order changes nothing.
     if not going_down:
         systemd.start_deletion()
     return 0
@@ -53,7 +57,7 @@ def report(result: str, exit_status: str, going_down: bool) -> None:
     metadata = Metadata(patience=3)
     assignment = metadata.assignment()
     client = Client(metadata.token)
-    client.end = time.monotonic() + SECONDS
+    client.hurry(time.monotonic() + SECONDS)
     storage = Storage(client)
     status = Status(storage, assignment)
     if states.boot(status.load(), assignment.attempt) == "leave":

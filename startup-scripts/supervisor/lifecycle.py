@@ -23,7 +23,7 @@ from .storage import Storage
 class Job(threading.Thread):
     """Prepares and trains, in a thread of its own: the main thread must stay free to end it all."""
 
-    def __init__(self, life: "Life", spec: Spec) -> None:
+    def __init__(self, life: Life, spec: Spec) -> None:
         super().__init__(name="job", daemon=True)
         self._life = life
         self._spec = spec
@@ -235,11 +235,14 @@ class Life:
 
     def _power_button(self, number: int, frame: object) -> None:
         self.stop.ask("shutdown", signal.Signals(number).name)
-        self.client.end = self.stop.power_off
+        if self.stop.power_off is not None:
+            self.client.hurry(self.stop.power_off)
 
 
 def delete_self(metadata: Metadata, machine: Machine) -> bool:
-    return compute.delete_machine(Client(metadata.token), machine, lambda line: print(f"[ml-training] {line}", flush=True))
+    return compute.delete_machine(
+        Client(metadata.token), machine, lambda line: print(f"[ml-training] {line}", flush=True)
+    )
 
 
 def main() -> int:

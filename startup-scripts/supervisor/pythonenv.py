@@ -48,7 +48,9 @@ def _version(path: str) -> tuple[int, int] | None:
 
 
 def _has_venv(python: str) -> bool:
-    answer = subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True, timeout=60, check=False)
+    answer = subprocess.run(
+        [python, "-I", "-c", "import ensurepip, venv"], capture_output=True, timeout=60, check=False
+    )
     return answer.returncode == 0
 
 
@@ -146,7 +148,9 @@ def line_of_failure(said: str, requirements: str) -> int | None:
             return int(found.group(1))
     lines = requirements.splitlines()
     for error in errors:
-        for name in re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==", error) + re.findall(r"found for ([A-Za-z0-9._-]+)", error):
+        for name in re.findall(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==", error) + re.findall(
+            r"found for ([A-Za-z0-9._-]+)", error
+        ):
             for number, line in enumerate(lines, 1):
                 if re.match(rf"{re.escape(name)}\s*(\[|==|;|@|$)", line.strip(), re.IGNORECASE):
                     return number

@@ -15,7 +15,6 @@ from base64 import b64encode
 from typing import Any, Callable, Iterator
 
 from . import limits
-from .errors import Stopped
 
 RETRIED = frozenset({403, 408, 429, 500, 502, 503, 504})
 BLOCK = 1024 * 1024
@@ -76,7 +75,12 @@ class Client:
         self._context = ssl.create_default_context()
         # While the machine shuts down every wait ends here (monotonic seconds).
         self.end: float | None = None
-        self.abandoned = threading.Event()
+        self._hurry = threading.Event()
+
+    def hurry(self, end: float) -> None:
+        """From now on nothing is tried after `end` (monotonic seconds); who waits to try again is woken."""
+        self.end = end
+        self._hurry.set()
 
     def send(
         self,
@@ -121,8 +125,10 @@ class Client:
                 end = min(end, self.end)
             if time.monotonic() + wait > end:
                 raise error
-            if self.abandoned.wait(wait):
-                raise Stopped(f"{method} {url.split('?')[0]} was given up")
+            if self._hurry.is_set():
+                time.sleep(min(wait, 1.0))
+            else:
+                self._hurry.wait(wait)
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Response:
         parts = urllib.parse.urlsplit(url)
@@ -149,10 +155,8 @@ class Client:
         pool = self._pool()
         key = f"{parts.scheme}://{parts.netloc}"
         found = pool.get(key)
-        if found is not None and not fresh:
-            # A body that was not read to its end would be taken for the next answer.
-            if found.sock is not None:
-                return found, True
+        if found is not None and found.sock is not None and not fresh:
+            return found, True
         host, port = parts.hostname or "", parts.port
         proxy = _proxy_for(parts.scheme, host)
         target = (proxy.hostname or "", proxy.port) if proxy else (host, port)

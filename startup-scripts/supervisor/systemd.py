@@ -47,7 +47,9 @@ def limit_runtime(seconds_left: float) -> bool:
 def shutting_down() -> bool:
     """Whether the whole machine is going down (and not only this unit)."""
     try:
-        answer = subprocess.run(["systemctl", "is-system-running"], capture_output=True, text=True, timeout=5, check=False)
+        answer = subprocess.run(
+            ["systemctl", "is-system-running"], capture_output=True, text=True, timeout=5, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return False
     return answer.stdout.strip() == "stopping"

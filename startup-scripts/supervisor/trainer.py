@@ -16,7 +16,15 @@ from .stop import Stop
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What belongs to the supervisor or to systemd and would mislead a trainer.
-PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID", "JOURNAL_STREAM", "MLT_INIT", "PYTHONPATH")
+PRIVATE = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MLT_INIT",
+    "PYTHONPATH",
+)
 
 
 def user() -> tuple[int, int] | None:

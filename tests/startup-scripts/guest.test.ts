@@ -188,3 +188,46 @@ systemctl kill --kill-whom=main --signal=KILL ml-training.service) >/dev/null 2>
     assert.equal(b.status().reason, "the supervisor was ended: signal, KILL");
   },
 );
+
+for (const { name, dropIn, act, reason } of [
+  {
+    name: "a supervisor that hangs is ended by systemd's watchdog",
+    dropIn: "WatchdogSec=3\\nTimeoutAbortSec=2\\nEnvironment=ML_TRAINING_HEARTBEAT_SECONDS=0.5",
+    act: "systemctl kill --kill-whom=main --signal=STOP ml-training.service",
+    reason: "the supervisor was ended: it did not answer systemd's watchdog",
+  },
+  {
+    name: "a supervisor that misses the deadline is ended by systemd's limit",
+    dropIn: "RuntimeMaxSec=8",
+    act: "true",
+    reason: "the supervisor was ended: it did not end in time",
+  },
+  {
+    name: "a unit that somebody stops by hand does not leave the machine behind",
+    dropIn: "",
+    act: "systemctl stop ml-training.service",
+    reason: "the supervisor was ended: somebody stopped its unit",
+  },
+]) {
+  guestTest(
+    `${name}; the machine goes`,
+    (b) => {
+      b.pack({ "train.py": WAITS });
+      return {
+        // A later name than the supervisor's own drop-in, so that it wins.
+        before: `
+mkdir -p /etc/systemd/system/ml-training.service.d
+printf '[Service]\\n${dropIn}\\n' >/etc/systemd/system/ml-training.service.d/60-test.conf
+`,
+        after: `
+(until grep -q waiting /var/lib/ml-training/runs/*/log.txt; do sleep 0.2; done; ${act}) >/dev/null 2>&1 &
+`,
+      };
+    },
+    async (booted) => {
+      await deletion(booted);
+      assert.equal(booted.b.status().phase, "failed", booted.machine.said);
+      assert.equal(booted.b.status().reason, reason);
+    },
+  );
+}

@@ -54,10 +54,18 @@ class SpecTest(unittest.TestCase):
 
     def test_all_problems_at_once(self):
         raw = good_spec()
-        raw.update(id="other-20261121080000-00ff", deadline="tomorrow", python="2.7", inputs=["../secrets"], command="x")
+        raw.update(
+            id="other-20261121080000-00ff", deadline="tomorrow", python="2.7", inputs=["../secrets"], command="x"
+        )
         with self.assertRaises(RunFailed) as caught:
             parse(raw)
-        for part in ("id is other", "deadline is no RFC 3339 time", "python has no", "'../secrets'", "command is no list"):
+        for part in (
+            "id is other",
+            "deadline is no RFC 3339 time",
+            "python has no",
+            "'../secrets'",
+            "command is no list",
+        ):
             self.assertIn(part, str(caught.exception))
 
     def test_every_key_that_is_needed_is_needed(self):
@@ -152,7 +160,9 @@ class Unpack(unittest.TestCase):
 
 
 class Pip(unittest.TestCase):
-    REQUIREMENTS = "# locked\nnumpy==2.4.6 \\\n    --hash=sha256:00\n# via\nScikit_Learn==9.9 \\\n    --hash=sha256:00\n"
+    REQUIREMENTS = (
+        "# locked\nnumpy==2.4.6 \\\n    --hash=sha256:00\n# via\nScikit_Learn==9.9 \\\n    --hash=sha256:00\n"
+    )
 
     def line(self, said):
         return pythonenv.line_of_failure(said, self.REQUIREMENTS)
@@ -168,7 +178,9 @@ class Pip(unittest.TestCase):
 
     def test_not_said(self):
         self.assertIsNone(self.line("Killed"))
-        self.assertIsNone(self.line("Collecting numpy==2.4.6\nERROR: Could not install packages due to an OSError: no space"))
+        self.assertIsNone(
+            self.line("Collecting numpy==2.4.6\nERROR: Could not install packages due to an OSError: no space")
+        )
 
 
 class MetadataTest(unittest.TestCase):
@@ -205,7 +217,12 @@ class OutputsTest(unittest.TestCase):
     def test_metrics(self):
         self.assertEqual(self.metrics('{"a": 1}'), ({"a": 1}, []))
         self.assertEqual(self.metrics(None), (None, []))
-        for text, word in (("[1]", "no JSON object"), ('{"a": NaN}', "NaN"), ("{", "metrics.json"), ("x" * 17_000, "larger")):
+        for text, word in (
+            ("[1]", "no JSON object"),
+            ('{"a": NaN}', "NaN"),
+            ("{", "metrics.json"),
+            ("x" * 17_000, "larger"),
+        ):
             found, said = self.metrics(text)
             self.assertIsNone(found)
             self.assertIn(word, said[0])
@@ -271,7 +288,9 @@ class LastWords(unittest.TestCase):
         self.assertEqual(verdict("timeout", past_deadline=True), "timedOut")
         self.assertEqual(verdict("timeout", shutting_down=True), None)
         self.assertEqual(verdict("timeout", shutting_down=True, preempted=True), "preempted")
-        self.assertIn("signal, 9", lastwords.verdict("signal", "9", preempted=False, shutting_down=False, past_deadline=False)[1])
+        self.assertIn(
+            "signal, 9", lastwords.verdict("signal", "9", preempted=False, shutting_down=False, past_deadline=False)[1]
+        )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,12 @@ class Table(unittest.TestCase):
         table = json.loads(os.environ["GUEST_TRANSITIONS"])
         for found in PHASES:
             for phase in PHASES:
-                launcher = phase in table.get(found, []) or (phase == found and found in table and found not in states.BEFORE_GUEST)
-                self.assertEqual(states.may_write(found, phase) and phase not in states.BEFORE_GUEST, launcher, f"{found} -> {phase}")
+                launcher = phase in table.get(found, []) or (
+                    phase == found and found in table and found not in states.BEFORE_GUEST
+                )
+                self.assertEqual(
+                    states.may_write(found, phase) and phase not in states.BEFORE_GUEST, launcher, f"{found} -> {phase}"
+                )
 
     def test_nothing_follows_a_final_phase(self):
         for found in (*states.TERMINAL, "preempted"):
