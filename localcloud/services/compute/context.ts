@@ -7,6 +7,7 @@ import { GoogleError } from "../../core/errors.ts";
 import type { Call, Reply } from "../../core/http.ts";
 import { numericId, type Operation, Operations } from "../../core/operations.ts";
 import type { Collection } from "../../core/state.ts";
+import { releaseImage } from "./content.ts";
 import { invalid, link, notFound, split } from "./links.ts";
 import type { Machines } from "./machines.ts";
 import { requirePlace } from "./places.ts";
@@ -65,6 +66,12 @@ export class Compute {
     machines.closing.push(() => this.operations.settled());
     this.#requests = cloud.state.collection<string>("compute.requests");
     this.#policies = cloud.state.collection<Policy>("compute.policies");
+    // Their copy was interrupted with the server that made it.
+    for (const [path, image] of this.records("images").entries()) {
+      if (image.status !== "PENDING") continue;
+      this.remove(path);
+      releaseImage(cloud.state, image.id);
+    }
   }
 
   records(plural: string): Collection<Thing> {

@@ -1,5 +1,7 @@
 import type { Cloud } from "../../core/cloud.ts";
-import { Router } from "../../core/http.ts";
+import { GoogleError } from "../../core/errors.ts";
+import { type Handler, Router } from "../../core/http.ts";
+import { projects } from "../resourcemanager/projects.ts";
 import { addAddresses } from "./addresses.ts";
 import { addBatch } from "./batch.ts";
 import { addConsole } from "./console.ts";
@@ -15,6 +17,7 @@ import { addNetworks, addSubnetworks } from "./networks.ts";
 import { addOperations } from "./operationRoutes.ts";
 import { addPlaces } from "./placeRoutes.ts";
 import { addProjects } from "./projects.ts";
+import { isPublic } from "./publicImages.ts";
 import { addResourcePolicies } from "./resourcePolicies.ts";
 import { addRouters } from "./routers.ts";
 import { addTemplates } from "./templates.ts";
@@ -27,8 +30,30 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
   const machineParts = [addImages, addDisks, addTemplates, addInstances, addInstanceActions, addConsole];
   for (const add of [...parts, ...machineParts]) add(router, compute);
   for (const add of [addIam, addPlaces, addOperations, addProjects]) add(router, compute);
+  for (const route of router.routes) route.handler = inKnownProject(cloud, route.handler);
   addBatch(router);
   return router;
+}
+
+/** Calls name a project by id or number; of Google's own projects only the images are there. */
+function inKnownProject(cloud: Cloud, handler: Handler): Handler {
+  return (call) => {
+    const { project = "" } = call.params;
+    if (isPublic(project)) {
+      if (call.path.includes("/global/images")) return handler(call);
+      throw new GoogleError(
+        403,
+        "forbidden",
+        `Of the project '${project}' the local cloud has only the public images.`,
+      );
+    }
+    const all = projects(cloud.state);
+    const known = all.get(project) ?? all.values().find(({ projectNumber }) => projectNumber === project);
+    if (!known) throw new GoogleError(404, "notFound", `The resource 'projects/${project}' was not found`);
+    return handler(
+      known.projectId === project ? call : { ...call, params: { ...call.params, project: known.projectId } },
+    );
+  };
 }
 
 export { metadataTree } from "./metadataTree.ts";

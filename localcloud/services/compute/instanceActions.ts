@@ -64,11 +64,11 @@ export function addInstanceActions(router: Router, compute: Compute): void {
   });
   change(router, compute, "setMachineType", { machineType: "string" }, (target) => machineTypeChange(target));
   change(router, compute, "setScheduling", SCHEDULING, (target) => schedulingChange(compute, target));
-  change(router, compute, "setServiceAccount", SERVICE_ACCOUNT, ({ call, path, instance, body }) => {
+  change(router, compute, "setServiceAccount", SERVICE_ACCOUNT, ({ call, instance, body }) => {
     requireStopped(instance, "The service account");
     const { project } = where(call);
     const wanted = body.email === undefined ? [] : [body];
-    const serviceAccounts = readServiceAccounts(compute, call, wanted, project, path);
+    const serviceAccounts = readServiceAccounts(compute, call, wanted, project, "resource");
     return { serviceAccounts: serviceAccounts.length > 0 ? serviceAccounts : undefined };
   });
   action(router, compute, "setDeletionProtection", {}, ({ call, path, instance }) => {

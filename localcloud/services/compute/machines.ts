@@ -42,6 +42,8 @@ interface Session {
 export const STOP_GRACE_MS = 90_000;
 export const PREEMPTION_GRACE_MS = 30_000;
 const TICK_MS = 200;
+/** A driver that has not reported the end so long after the cut will not. */
+const CUT_MS = 5_000;
 
 /** Runs instances on guests: boot, stop, preemption, time limits, deletion. One thing at a time for each machine. */
 export class Machines {
@@ -287,7 +289,7 @@ export class Machines {
     if (!session.off) {
       this.#cloud.log(`${split(path).name}: the power is cut`);
       await session.guest.cut();
-      await Promise.race([session.guest.off, pause(TICK_MS * 25)]);
+      await Promise.race([session.guest.off, pause(CUT_MS)]);
     }
     this.#sessions.delete(path);
     this.#markOff(path);
@@ -393,8 +395,8 @@ export class Machines {
     clearInterval(this.#clock);
     const guests = [...this.#sessions].filter(([path]) => this.#record(path).guest);
     await Promise.all(guests.map(([, { guest }]) => guest.cut()));
-    await Promise.all(guests.map(([, { guest }]) => guest.off));
-    await Promise.all(this.#queues.values());
+    await Promise.all(guests.map(([, { guest }]) => Promise.race([guest.off, pause(CUT_MS)])));
+    while (this.#queues.size > 0) await Promise.all(this.#queues.values());
     for (const wait of this.closing) await wait();
   }
 }

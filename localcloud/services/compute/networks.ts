@@ -71,11 +71,16 @@ function makeNetwork(body: Json): Json {
     bgpBestPathSelectionMode: "LEGACY",
     ...(body.routingConfig as object),
   };
-  return { networkFirewallPolicyEnforcementOrder: "AFTER_CLASSIC_FIREWALL", mtu: 1460, ...body, routingConfig };
+  return {
+    networkFirewallPolicyEnforcementOrder: "AFTER_CLASSIC_FIREWALL",
+    ...body,
+    mtu: body.mtu || 1460,
+    routingConfig,
+  };
 }
 
 function requireMtu(mtu: unknown): void {
-  if (mtu === undefined || (Number(mtu) >= 1300 && Number(mtu) <= 8896)) return;
+  if (!mtu || (Number(mtu) >= 1300 && Number(mtu) <= 8896)) return;
   throw invalid("resource.mtu", mtu, "Must be a value between 1300 and 8896.");
 }
 

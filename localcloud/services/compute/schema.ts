@@ -68,7 +68,7 @@ function readShape(shape: Shape, value: unknown, root: string, at: string, findi
   for (const [name, member] of Object.entries(value)) {
     const field = Object.hasOwn(shape, name) ? shape[name] : undefined;
     if (field === undefined) findings.unknown.push({ name, at });
-    else if (field !== "output" && member !== null) {
+    else if (field !== "output" && member !== null && !isUnset(field, name, member)) {
       const result = readField(field, member, root, `${at}.${name}`, findings);
       if (result !== undefined) read[name] = result;
     }
@@ -122,6 +122,12 @@ function readMap(value: unknown): Record<string, string> | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const entries = Object.entries(value).filter(([, text]) => text !== null);
   return entries.every(([, text]) => typeof text === "string") ? Object.fromEntries(entries) : undefined;
+}
+
+/** An empty text is an unset field, as in every Google API; only what people write may be empty. */
+function isUnset(field: Field, name: string, value: unknown): boolean {
+  if (value !== "" || (field !== "string" && !(field instanceof Choice))) return false;
+  return name !== "value" && name !== "description";
 }
 
 /** What a client sends for a field that it does not use. */
