@@ -146,13 +146,3 @@ test("a student that leaves takes nothing of another's along, and nothing stays"
   await (await foundation(["mlt-bob"])).destroy();
   assert.deepEqual(await world.left(), {});
 });
-
-test("a student whom the foundation does not know is told so, and nothing is made", async () => {
-  await (await foundation(["mlt-bob"])).up();
-  const before = await world.left();
-  await assert.rejects(
-    (await student("mlt-ann")).up(),
-    /knows no student mlt-ann in its mltraining:students \(mlt-bob\)/,
-  );
-  assert.deepEqual(await world.left(), before);
-});
