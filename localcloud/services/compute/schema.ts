@@ -130,9 +130,10 @@ function isUnset(field: Field, name: string, value: unknown): boolean {
   return name !== "value" && name !== "description";
 }
 
-/** What a client sends for a field that it does not use. */
+/** What a client sends for a field that it does not use; Google's providers also send `[null]`. */
 function isEmpty(value: unknown): boolean {
-  if (value === false || value === "" || value === 0) return true;
+  if (value === false || value === "" || value === 0 || value === null) return true;
+  if (Array.isArray(value)) return value.every((member) => member === null);
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 

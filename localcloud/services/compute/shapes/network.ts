@@ -18,6 +18,8 @@ const ROUTING_CONFIG: Shape = {
   bgpInterRegionCost: "string",
   effectiveBgpAlwaysCompareMed: "output",
   effectiveBgpInterRegionCost: "output",
+  // In no reference; Google's Pulumi and Terraform providers send it with every network.
+  deleteBgpAlwaysCompareMed: "unmodelled",
 };
 
 export const NETWORK: Shape = {
@@ -108,6 +110,8 @@ const NAT: Shape = {
   type: oneOf("PUBLIC"),
   natIpAllocateOption: oneOf("AUTO_ONLY", "MANUAL_ONLY"),
   natIps: ["string"],
+  // In no reference; Google's Pulumi and Terraform providers send an empty list of this name with every NAT.
+  initialNatIps: "unmodelled",
   drainNatIps: ["string"],
   sourceSubnetworkIpRangesToNat: oneOf(
     "ALL_SUBNETWORKS_ALL_IP_RANGES",
