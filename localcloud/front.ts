@@ -7,6 +7,7 @@ import { GoogleError, notModelled } from "./core/errors.ts";
 import { Faults } from "./core/faults.ts";
 import { type Call, noSuchMethod, parseJson, type Router, readBody, sendError, sendReply } from "./core/http.ts";
 import { isGoogleHost, pathForHost, serviceOf, withStoragePrefix } from "./hosts.ts";
+import { projects } from "./services/resourcemanager/projects.ts";
 import { requireEnabled } from "./services/serviceusage/enabled.ts";
 
 /** `open`: calls without a token are the operator's; `closed`: they are refused; `guest`: closed, routed by host name. */
@@ -38,10 +39,12 @@ async function handle(
   const url = raw.url ?? "/";
   const at = url.indexOf("?");
   const sent = at < 0 ? url : url.slice(0, at);
-  const rawPath = door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent);
+  const rawPath = withProjectId(cloud, door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent));
   const path = decoded(rawPath);
   const method = overridden(raw);
   const query = new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
+  const wanted = projectByNumber(cloud, query.get("project"));
+  if (wanted) query.set("project", wanted);
 
   const service = serviceOf(rawPath);
   if (service?.name === "local" && door !== "open") throw noSuchMethod(method, path);
@@ -49,7 +52,9 @@ async function handle(
   if (service) {
     const fault = service.name === "local" ? undefined : cloud.faults.take(service.name, method, path, "call");
     if (fault) await Faults.strike(fault);
-    if (service.api) requireEnabled(cloud, service.api, projectOf(path, query, options.project));
+    const named = projectOf(path, query);
+    if (named !== undefined) requireProject(cloud, service.name, method, path, named);
+    if (service.api) requireEnabled(cloud, service.api, named ?? options.project);
   }
   const found = find(routers, method, rawPath);
   if (!found) throw noSuchMethod(method, path);
@@ -121,11 +126,40 @@ function caller(cloud: Cloud, door: Door, raw: IncomingMessage, query: URLSearch
   return principal;
 }
 
-/** The project that a call is counted to: the one in its path or query, else the local cloud's own. */
-function projectOf(path: string, query: URLSearchParams, own: string): string {
+/** The project that a call names in its path or query. */
+function projectOf(path: string, query: URLSearchParams): string | undefined {
   const inPath = /\/projects\/([^/:]+)/.exec(path)?.[1];
-  const named = inPath && !/^[_-]$/.test(inPath) ? inPath : query.get("project");
-  return named ?? own;
+  return inPath && !/^[_-]$/.test(inPath) ? inPath : (query.get("project") ?? undefined);
+}
+
+/** Compute Engine and Storage take a project's number wherever they take its id. */
+function withProjectId(cloud: Cloud, rawPath: string): string {
+  const number = /^\/compute\/[^/]+\/projects\/(\d+)(?=\/|$)/.exec(rawPath)?.[1] ?? null;
+  const id = projectByNumber(cloud, number);
+  return id ? rawPath.replace(`/projects/${number}`, `/projects/${id}`) : rawPath;
+}
+
+function projectByNumber({ state }: Cloud, number: string | null): string | undefined {
+  if (!number || !/^\d+$/.test(number)) return undefined;
+  return projects(state)
+    .values()
+    .find((each) => each.projectNumber === number)?.projectId;
+}
+
+/** Refuses projects that are not there. Google's own image projects are there to read images from. */
+function requireProject({ state }: Cloud, service: string, method: string, path: string, project: string): void {
+  if (
+    projects(state).has(project) ||
+    projects(state)
+      .values()
+      .some((each) => each.projectNumber === project)
+  )
+    return;
+  if (service === "storage") throw new GoogleError(400, "invalid", `Unknown project id: ${project}`);
+  const readsImages = method === "GET" && /\/global\/images(\/|$)/.test(path);
+  if (service === "compute" && !readsImages) {
+    throw new GoogleError(404, "notFound", `The resource 'projects/${project}' was not found`);
+  }
 }
 
 async function refuse(raw: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {

@@ -41,6 +41,8 @@ async function main(folder: string): Promise<void> {
   };
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
+  // A mistake must not leave guests behind: end them, and say so.
+  process.on("uncaughtException", (error) => stop(`a mistake in the local cloud: ${error.stack ?? error}`));
   local = await startLocalCloud({
     stateFolder: folder,
     driver,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { GoogleAuth } from "google-auth-library";
 import type { Principal } from "../../../localcloud/core/access.ts";
+import { projectNumber } from "../../../localcloud/core/cloud.ts";
 import { GOOGLE_HOSTS } from "../../../localcloud/guests/guest.ts";
 import { pathForHost } from "../../../localcloud/hosts.ts";
 import { startLocalCloud } from "../../../localcloud/server.ts";
@@ -68,6 +69,30 @@ test("what nobody models is 501 with its name", async (t) => {
     assert.equal(json.error?.message, `The local cloud does not model GET ${path}.`);
   }
   assert.equal((await cloud.call("GET", "/iam/v1/%ZZ")).status, 400);
+});
+
+test("projects that are not there are refused, Google's image projects read only", async (t) => {
+  const cloud = await testCloud(t);
+  const number = projectNumber(PROJECT);
+  const statuses: [method: string, path: string, status: number][] = [
+    ["GET", `/compute/v1/projects/${PROJECT}/zones`, 200],
+    ["GET", `/compute/v1/projects/${number}/zones`, 200],
+    ["GET", "/compute/v1/projects/another-project/zones", 404],
+    ["GET", "/compute/v1/projects/debian-cloud/global/images/family/debian-12", 200],
+    ["POST", "/compute/v1/projects/debian-cloud/global/images", 404],
+    ["GET", "/storage/v1/b?project=another-project", 400],
+    ["GET", `/storage/v1/b?project=${number}`, 200],
+  ];
+  for (const [method, path, status] of statuses) {
+    const answer = await cloud.call(method, path, method === "POST" ? {} : undefined);
+    assert.equal(answer.status, status, `${method} ${path} ${answer.json.error?.message}`);
+  }
+  await cloud.call("POST", `/storage/v1/b?project=${number}`, { name: "made-by-number" });
+  const { json } = await cloud.call<{ items: { name: string }[] }>("GET", `/storage/v1/b?project=${PROJECT}`);
+  assert.deepEqual(
+    json.items.map(({ name }) => name),
+    ["made-by-number"],
+  );
 });
 
 test("a body that is no JSON object is 400", async (t) => {
