@@ -8,10 +8,20 @@ import type { MetadataServerOptions } from "../../metadata/server.ts";
 import type { MetadataTree } from "../../metadata/tree.ts";
 import { diskAt, diskFolder, imageFolder, removeDisk } from "./content.ts";
 import { pathOf, split } from "./links.ts";
-import { attributes, type MachineState, metadataTree, sizeOf } from "./metadataTree.ts";
-import { deadline, emptyGuest, guestAttributesEnabled, pause } from "./power.ts";
+import { machineMetadata } from "./machineMetadata.ts";
+import { attributes, type MachineState, metadataTree, projectAttributes, sizeOf } from "./metadataTree.ts";
+import {
+  CUT_MS,
+  deadline,
+  emptyGuest,
+  guestAttributesEnabled,
+  PREEMPTION_GRACE_MS,
+  pause,
+  STOP_GRACE_MS,
+  TICK_MS,
+} from "./power.ts";
 import { SerialLog } from "./serial.ts";
-import type { Disk, Instance, Metadata } from "./types.ts";
+import type { Disk, Instance } from "./types.ts";
 
 export interface MachinesOptions {
   cloud: Cloud;
@@ -37,13 +47,6 @@ interface Session {
   guest: Guest;
   off: boolean;
 }
-
-/** From the power button to the power cut, at a stop and at a preemption. */
-export const STOP_GRACE_MS = 90_000;
-export const PREEMPTION_GRACE_MS = 30_000;
-const TICK_MS = 200;
-/** A driver that has not reported the end so long after the cut will not. */
-const CUT_MS = 5_000;
 
 /** Runs instances on guests: boot, stop, preemption, time limits, deletion. One thing at a time for each machine. */
 export class Machines {
@@ -162,36 +165,11 @@ export class Machines {
       ...sizeOf(instance.machineType),
       diskFolder: diskFolder(state, disk),
       imageFolder: imageFolder(state, disk),
-      metadata: this.#options.metadataFor(this.#metadata(path, instance.id)),
+      metadata: this.#options.metadataFor(machineMetadata(this, this.#cloud, path, instance.id)),
       googleApis: this.#options.googleApis,
       certificate: this.#options.certificate,
       serial: (line) => serial.append(line),
       startupScript: attributes(instance.metadata.items)["startup-script"] ?? "",
-    };
-  }
-
-  #metadata(path: string, id: string): MetadataServerOptions {
-    const instance = (): Instance => {
-      const found = this.#instances.get(path);
-      if (found?.id !== id) throw new GoogleError(404, "notFound", "The machine is gone.");
-      return found;
-    };
-    return {
-      tree: () => this.tree(path, instance()),
-      onChange: (listener) => this.onChange(path, listener),
-      issueToken: (account) => {
-        const accounts = instance().serviceAccounts ?? [];
-        const found = account === "default" ? accounts[0] : accounts.find(({ email }) => email === account);
-        if (!found) throw new GoogleError(404, "notFound", `The machine has no service account ${account}.`);
-        return this.#cloud.tokens.issue({ kind: "serviceAccount", email: found.email });
-      },
-      putGuestAttribute: (namespace, key, value) => {
-        if (!guestAttributesEnabled(instance(), this.#projectAttributes(path))) {
-          throw new GoogleError(403, "forbidden", "Guest attributes endpoint access is disabled.");
-        }
-        const all = this.guestAttributes(path);
-        this.#note(path, { guestAttributes: { ...all, [namespace]: { ...all[namespace], [key]: value } } });
-      },
     };
   }
 
@@ -200,13 +178,9 @@ export class Machines {
     if (!instance) throw new GoogleError(404, "notFound", "The machine is gone.");
     const boot = instance.disks.find((disk) => disk.boot);
     const image = boot && diskAt(this.#cloud.state, boot.source)?.sourceImage;
-    const project = { id: split(path).project, attributes: this.#projectAttributes(path) };
+    const { project: id } = split(path);
+    const project = { id, attributes: projectAttributes(this.#cloud.state, id) };
     return metadataTree(instance, project, { ...this.#record(path), image: image && pathOf(image) });
-  }
-
-  #projectAttributes(path: string): Record<string, string> {
-    const common = this.#cloud.state.collection<Metadata>("compute.projectMetadata").get(split(path).project);
-    return attributes(common?.items);
   }
 
   onChange(path: string, listener: () => void): () => void {
@@ -380,13 +354,20 @@ export class Machines {
     return log;
   }
 
+  setGuestAttributes(path: string, guestAttributes: Record<string, Record<string, string>>): void {
+    this.#note(path, { guestAttributes });
+  }
+
   guestAttributes(path: string): Record<string, Record<string, string>> {
     return this.#record(path).guestAttributes ?? {};
   }
 
   guestAttributesOn(path: string): boolean {
     const instance = this.#instances.get(path);
-    return instance !== undefined && guestAttributesEnabled(instance, this.#projectAttributes(path));
+    return (
+      instance !== undefined &&
+      guestAttributesEnabled(instance, projectAttributes(this.#cloud.state, split(path).project))
+    );
   }
 
   /** Switches every guest off at once; its machine is TERMINATED when the local cloud runs again. */

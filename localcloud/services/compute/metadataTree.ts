@@ -1,9 +1,10 @@
 import { findMachineType } from "../../../catalog/machineTypes.ts";
 import { projectNumber } from "../../core/cloud.ts";
+import type { State } from "../../core/state.ts";
 import { instanceTree } from "../../metadata/instance.ts";
 import type { MetadataTree } from "../../metadata/tree.ts";
 import { lastPart, pathOf } from "./links.ts";
-import type { Instance } from "./types.ts";
+import type { Instance, Metadata } from "./types.ts";
 
 /** What a machine's metadata server shows besides the instance itself. */
 export interface MetadataProject {
@@ -58,6 +59,11 @@ export function metadataTree(instance: Instance, project: MetadataProject, state
 
 export function attributes(items: readonly { key: string; value: string }[] | undefined): Record<string, string> {
   return Object.fromEntries((items ?? []).map(({ key, value }) => [key, value]));
+}
+
+/** Metadata for all machines of a project. */
+export function projectAttributes(state: State, project: string): Record<string, string> {
+  return attributes(state.collection<Metadata>("compute.projectMetadata").get(project)?.items);
 }
 
 /** vCPUs and memory of a machine type's link. */

@@ -2,6 +2,14 @@ import type { Guest } from "../../guests/guest.ts";
 import { attributes } from "./metadataTree.ts";
 import type { Instance } from "./types.ts";
 
+/** From the power button to the power cut, at a stop and at a preemption. */
+export const STOP_GRACE_MS = 90_000;
+export const PREEMPTION_GRACE_MS = 30_000;
+/** How often clocks are looked at. */
+export const TICK_MS = 200;
+/** A driver that has not reported the end so long after the cut will not. */
+export const CUT_MS = 5_000;
+
 export function guestAttributesEnabled(instance: Instance, project: Record<string, string>): boolean {
   const own = attributes(instance.metadata.items)["enable-guest-attributes"];
   return /^(true|1|y|yes)$/i.test(own ?? project["enable-guest-attributes"] ?? "");
