@@ -8,6 +8,7 @@ import type { LocalCloud } from "../../localcloud/server.ts";
 import { startLocalCloud } from "../../localcloud/server.ts";
 import type { Environment, RunSpec, RunStatus } from "../../training/contract.ts";
 import { Objects } from "../../training/storage.ts";
+import { FakeCompute } from "../training/fakeCompute.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -40,6 +41,8 @@ export const ENVIRONMENT: Environment = {
 export interface Workbench {
   folder: string;
   cloud: LocalCloud;
+  /** Answers for Compute Engine; machines there run nothing. */
+  compute: FakeCompute;
   objects: Objects;
   /** The variables that lead every client to the local cloud. */
   env: Record<string, string>;
@@ -56,13 +59,16 @@ export interface Workbench {
 export async function openWorkbench(): Promise<Workbench> {
   const folder = await mkdtemp(join(tmpdir(), "mlt-cli-"));
   const cloud = await startLocalCloud({ stateFolder: join(folder, "cloud"), enabledServices: "all" });
+  const compute = new FakeCompute();
   const env = {
     CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: `${cloud.url}/storage/v1/`,
-    CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `${cloud.url}/compute/v1/`,
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: await compute.start(),
     GCE_METADATA_HOST: cloud.metadataUrl.replace(/^http:\/\//, ""),
     XDG_CONFIG_HOME: join(folder, "config"),
     XDG_CACHE_HOME: join(folder, "cache"),
     HOME: folder,
+    GOOGLE_OAUTH_ACCESS_TOKEN: "",
+    MLT_ENVIRONMENT: "",
   };
   Object.assign(process.env, env);
   const objects = new Objects();
@@ -76,6 +82,7 @@ export async function openWorkbench(): Promise<Workbench> {
     await objects.writeJson(ENVIRONMENT.buckets.data, "environment.json", ENVIRONMENT);
   } catch (error) {
     // A server that listens would keep a failed test alive.
+    compute.close();
     await cloud.close();
     throw error;
   }
@@ -83,6 +90,7 @@ export async function openWorkbench(): Promise<Workbench> {
   return {
     folder,
     cloud,
+    compute,
     objects,
     env,
     mlt(args, options = {}) {
@@ -121,6 +129,7 @@ export async function openWorkbench(): Promise<Workbench> {
       return join(folder, name);
     },
     async close() {
+      compute.close();
       await cloud.close();
       await rm(folder, { recursive: true, force: true });
     },

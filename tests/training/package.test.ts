@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { Problems, type UserError } from "../../training/errors.ts";
+import { ignoreRules } from "../../training/ignore.ts";
+import { minutesOf, parseManifest, words } from "../../training/manifest.ts";
+import { readPackage } from "../../training/package.ts";
+import { requirementProblems } from "../../training/requirements.ts";
+import { secretIn } from "../../training/secrets.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "mlt-package-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function files(contents: Record<string, string | Buffer>): Promise<string> {
+  for (const [path, data] of Object.entries(contents)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), data);
+  }
+  return folder;
+}
+
+async function problemsOf(): Promise<readonly string[]> {
+  try {
+    await readPackage(folder);
+  } catch (error) {
+    assert.ok(error instanceof Problems, String(error));
+    return error.problems;
+  }
+  throw new Error("the package was accepted");
+}
+
+const HASH = `--hash=sha256:${"ab".repeat(32)}`;
+
+test("a package is read whole: manifest, files, what is left out", async () => {
+  await files({
+    "training.yaml":
+      'name: My Census!\ncommand: python -m trainer.task --note "two words"\ninputs: [input/census/, raw]\npython: "3.11"\nmachineType: e2-standard-4\nspot: false\nmaxHours: 1.5\nmaxRestarts: 0\nkeep: 30m\nsample:\n  arguments: [--cv-iterations, 2]\n',
+    "requirements.txt": `numpy==2.1.0 \\\n    ${HASH} \\\n    ${HASH} # why\n`,
+    "trainer/task.py": "print(1)\n",
+    "__pycache__/task.pyc": "x",
+    ".git/config": "x",
+    ".venv/bin/python": "x",
+    "node_modules/x/index.js": "x",
+    ".mltignore": "# data stays here\n*.csv\n!keep.csv\n/top.txt\nbuild/\n",
+    "a.csv": "1",
+    "keep.csv": "1",
+    "top.txt": "1",
+    "trainer/top.txt": "1",
+    "build/out.bin": "1",
+  });
+  const read = await readPackage(folder);
+  assert.deepEqual(read.manifest, {
+    name: "my-census",
+    command: ["python", "-m", "trainer.task", "--note", "two words"],
+    inputs: ["census", "raw"],
+    python: "3.11",
+    machineType: "e2-standard-4",
+    spot: false,
+    maxHours: 1.5,
+    maxRestarts: 0,
+    keepMinutes: 30,
+    sample: { arguments: ["--cv-iterations", "2"], inputs: [] },
+  });
+  assert.deepEqual(read.files, ["keep.csv", "requirements.txt", "trainer/task.py", "trainer/top.txt", "training.yaml"]);
+});
+
+test("a missing folder, a file and a folder without training.yaml have their own messages", async () => {
+  const wrong = (path: string) =>
+    readPackage(path).then(
+      () => "accepted",
+      (error: UserError) => error.message,
+    );
+  assert.equal(
+    await wrong("/nowhere/at/all"),
+    "A training package is a folder with a training.yaml; there is no /nowhere/at/all.",
+  );
+  await files({ "train.py": "", "training.yml": "command: x\n" });
+  assert.equal(
+    await wrong(join(folder, "train.py")),
+    `A training package is a folder with a training.yaml; ${join(folder, "train.py")} is a file. Name its folder.`,
+  );
+  assert.deepEqual(await problemsOf(), [
+    "training.yaml is missing (rename training.yml): the package needs at least `command: [python, train.py]` in it",
+  ]);
+});
+
+test("over 100 MB is refused with the biggest files", async () => {
+  await files({ "training.yaml": "command: x\n", "data/a.bin": "", "b.bin": "", "c.bin": "", "d.bin": "" });
+  const megabyte = 1024 * 1024;
+  await truncate(join(folder, "data/a.bin"), 90 * megabyte);
+  await truncate(join(folder, "b.bin"), 20 * megabyte);
+  await truncate(join(folder, "c.bin"), 2 * megabyte);
+  await truncate(join(folder, "d.bin"), megabyte);
+  assert.deepEqual(await problemsOf(), [
+    "the files hold 113.0 MB, 100 MB is the most; the biggest: data/a.bin 90.0 MB, b.bin 20.0 MB, c.bin 2.0 MB. Data belongs into the bucket (`mlt put`); name the rest in .mltignore",
+  ]);
+});
+
+test("links are followed inside the package and refused out of it", async (t) => {
+  if (process.platform === "win32") return t.skip("links need a right on Windows that test machines lack");
+  await files({ "training.yaml": "command: x\n", "real.txt": "here" });
+  await symlink(join(folder, "real.txt"), join(folder, "inside.txt"));
+  assert.deepEqual((await readPackage(folder)).files, ["inside.txt", "real.txt", "training.yaml"]);
+  await symlink("/etc/hostname", join(folder, "outside.txt"));
+  await symlink(join(folder, "nothing"), join(folder, "broken.txt"));
+  assert.deepEqual(
+    (await problemsOf()).map((problem) => problem.replace(/\(to .*?\)/, "(to …)")),
+    [
+      "broken.txt is a link to nothing; put the file itself there, or name it in .mltignore",
+      "outside.txt is a link out of the package (to …); put the file itself there, or name it in .mltignore",
+    ],
+  );
+});
+
+const MANIFESTS: [string, string[]][] = [
+  [
+    "command: x\nmachinetype: e2-small\nsample: {inputz: [a]}\n",
+    [
+      'training.yaml line 3: unknown key "sample.inputz"; did you mean inputs? Keys: arguments, inputs',
+      'training.yaml line 2: unknown key "machinetype"; did you mean machineType? Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample',
+    ],
+  ],
+  [
+    "command: []\nspot: yes please\nmaxRestarts: 1.5\nkeep: soon\npython: 2.7\n",
+    [
+      "training.yaml line 1: command must name a program; got []",
+      'training.yaml line 5: python must be a Python version in quotes, such as "3.11"; got 2.7',
+      'training.yaml line 2: spot must be true or false; got "yes please"',
+      "training.yaml line 3: maxRestarts must be a whole number; got 1.5",
+      'training.yaml line 4: keep must be a time such as 30m or 2h; got "soon"',
+    ],
+  ],
+  [
+    "command: 'python \"open'\ninputs: [../runs, a//b]\n",
+    [
+      'training.yaml line 1: command has a " that is not closed; got "python \\"open"',
+      'training.yaml line 2: inputs.0 must be a folder below input/ in the data bucket, such as census; got "../runs"',
+      'training.yaml line 2: inputs.1 must be a folder below input/ in the data bucket, such as census; got "a//b"',
+    ],
+  ],
+  ["command: x\ncommand: y\n", ["training.yaml line 2: Map keys must be unique"]],
+  [
+    "- just\n- a list\n",
+    [
+      "training.yaml must be a list of keys and values, with `command` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample",
+    ],
+  ],
+];
+for (const [text, problems] of MANIFESTS) {
+  test(`training.yaml ${JSON.stringify(text)} is refused with its lines`, () => {
+    assert.deepEqual(parseManifest(text, "demo").problems, problems);
+  });
+}
+
+test("a command line is split as a shell would, and no further", () => {
+  assert.deepEqual(words(`a 'b c' "d \\" e" f\\ g $HOME ''`), ["a", "b c", 'd " e', "f g", "$HOME", ""]);
+  assert.equal(minutesOf("2h"), 120);
+  assert.equal(minutesOf("2d"), undefined);
+});
+
+const LOCK =
+  "lock it: `uv pip compile --generate-hashes requirements.in -o requirements.txt` (or pip-compile --generate-hashes)";
+const REQUIREMENTS: [string, string[]][] = [
+  [`a==1 ${HASH}\nb[x,y]==2.0 ; python_version < "3.12" ${HASH}\n--require-hashes\n\n# c\n`, []],
+  ["numpy>=1\n", [`requirements.txt line 1: "numpy>=1" is not pinned to one version; ${LOCK}`]],
+  ["a==1.*\n", [`requirements.txt line 1: "a==1.*" is not pinned to one version; ${LOCK}`]],
+  [
+    "# top\n\na==1 \\\n  # none\nb==2\n",
+    [
+      `requirements.txt line 3: "a==1" has no --hash=sha256:…; ${LOCK}`,
+      `requirements.txt line 5: "b==2" has no --hash=sha256:…; ${LOCK}`,
+    ],
+  ],
+  ["a==1 --hash=sha256:zz\r\n", [`requirements.txt line 1: "a==1" has no --hash=sha256:…; ${LOCK}`]],
+  [
+    "-r other.txt\n",
+    [`requirements.txt line 1: "-r other.txt" points to another file; ${LOCK} puts everything in one`],
+  ],
+  ["-e .\n", ['requirements.txt line 1: "-e ." is editable and has no hash; put the code into the package itself']],
+  [
+    "--index-url https://me:secret@example.test/simple\n--trusted-host example.test\n--wat\n",
+    [
+      "requirements.txt line 1: an index address holds a user name or password; leave it out of the package",
+      'requirements.txt line 2: "--trusted-host example.test" switches the check of certificates off; remove it',
+      'requirements.txt line 3: unknown option "--wat"',
+    ],
+  ],
+];
+for (const [text, problems] of REQUIREMENTS) {
+  test(`requirements.txt ${JSON.stringify(text.slice(0, 40))}: ${problems.length} problems`, () => {
+    assert.deepEqual(requirementProblems(text), problems);
+  });
+}
+
+const PEM = `-----BEGIN RSA ${"PRIVATE"} KEY-----\n${"MIIE".repeat(12)}\n`;
+const SECRETS: [string, string, string | undefined][] = [
+  ["keys/sa.json", '{"type": "service_account", "private_key": "x"}', "a service account key"],
+  ["adc.json", '{"type": "authorized_user", "refresh_token": "1//x"}', "a login (refresh token)"],
+  ["client.json", '{"installed": {"client_secret": "x"}}', "an OAuth client secret"],
+  ["kaggle.json", '{"username": "a", "key": "b"}', "a Kaggle key"],
+  ["server.pem", PEM, "a private key"],
+  ["train.py", `KEY = """${PEM}"""`, "a private key"],
+  ["escaped.json", `{"key": ${JSON.stringify(PEM)}}`, "a private key"],
+  [".ssh/id_rsa", "", "a private key, by its name"],
+  ["id_ed25519", "", "a private key, by its name"],
+  ["store.p12", "", "a private key, by its name"],
+  [".env", "DEBUG=1\nexport API_KEY='abc'\n", "a secret (API_KEY)"],
+  [".env.production", "DB_PASSWORD=x\n", "a secret (DB_PASSWORD)"],
+  [".netrc", "machine x login y password z\n", "a password"],
+  ["notes.md", `token ghp_${"a".repeat(36)}`, "a GitHub token"],
+  ["id_rsa.pub", "ssh-rsa AAAA", undefined],
+  ["cert.pem", "-----BEGIN CERTIFICATE-----\nMIIE\n", undefined],
+  ["check.py", `assert "-----BEGIN ${"PRIVATE"} KEY-----" in text`, undefined],
+  [".env", "DEBUG=1\nAPI_KEY=\nSECRET=${SECRET}\nTOKEN=<yours>\n", undefined],
+  [".env.example", "API_KEY=abc\n", undefined],
+  ["config.json", '{"type": "service_account"}', undefined],
+];
+for (const [path, text, secret] of SECRETS) {
+  test(`${path} (${JSON.stringify(text.slice(0, 24))}) holds ${secret ?? "no secret"}`, () => {
+    assert.equal(secretIn(path, Buffer.from(text)), secret);
+  });
+}
+
+test(".mltignore follows .gitignore's patterns", () => {
+  const ignored = ignoreRules("*.log\nlogs/**\n/only-top\nsub/dir\n**/deep/x?.[ab]\n\\#real\n");
+  const cases: [string, boolean, boolean][] = [
+    ["a.log", false, true],
+    ["x/a.log", false, true],
+    ["a.logs", false, false],
+    ["logs/x/y", false, true],
+    ["only-top", false, true],
+    ["x/only-top", false, false],
+    ["sub/dir", true, true],
+    ["x/sub/dir", true, false],
+    ["q/deep/x1.a", false, true],
+    ["deep/x1.c", false, false],
+    ["#real", false, true],
+    ["__pycache__", true, true],
+    ["x/node_modules", true, true],
+    ["node_modules", false, false],
+  ];
+  for (const [path, isFolder, expected] of cases) assert.equal(ignored(path, isFolder), expected, path);
+});
