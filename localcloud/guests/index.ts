@@ -1,12 +1,14 @@
 import type { GuestDriver, GuestLevel } from "./guest.ts";
 import { nspawnDriver } from "./nspawn/driver.ts";
 import { processDriver } from "./process/driver.ts";
+import { qemuDriver } from "./qemu/driver.ts";
 
 export * from "./guest.ts";
 
-/** From the most to the least faithful of those that are worth their time on this host. */
-const DRIVERS: Readonly<Partial<Record<GuestLevel, () => GuestDriver>>> = {
+/** In the order of choice: a real init system in a second, a whole machine in ten, processes. */
+const DRIVERS: Readonly<Record<GuestLevel, () => GuestDriver>> = {
   nspawn: nspawnDriver,
+  qemu: qemuDriver,
   process: processDriver,
 };
 

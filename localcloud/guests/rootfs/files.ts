@@ -1,3 +1,5 @@
+import { basename } from "node:path";
+
 /** Debian's packages of the guest's root file system, beside the minimal base. */
 export const PACKAGES = [
   "systemd-sysv",
@@ -40,6 +42,7 @@ const MASKED = [
   "fstrim.timer",
   "getty@tty1.service",
   "google-oslogin-cache.timer",
+  "serial-getty@ttyS0.service",
   "systemd-timesyncd.service",
 ];
 
@@ -80,7 +83,7 @@ const APPLY = `#!/bin/sh
 # Unpacks the settings of this boot (host names, certificate authorities, pip, apt) into this machine's own files.
 set -eu
 config=/run/host/boot-config.tar
-[ -e "$config" ] || config=/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_boot-config
+[ -e "$config" ] || config=/dev/nvme0n2
 rm -f /usr/local/share/ca-certificates/boot-config-*.crt
 tar -x -f "$config" -C / --no-same-owner
 bundle=/etc/ssl/certs/ca-certificates.crt
@@ -122,6 +125,14 @@ export const EXECUTABLES: Readonly<Record<string, string>> = { "usr/local/lib/ap
 export const LINKS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(MASKED.map((unit) => [`etc/systemd/system/${unit}`, "/dev/null"])),
   "etc/systemd/system/sysinit.target.wants/apply-boot-config.service": "../apply-boot-config.service",
+  // Debian leaves the choice of a network service to the administrator.
+  ...Object.fromEntries(
+    [
+      "multi-user.target.wants/systemd-networkd.service",
+      "sockets.target.wants/systemd-networkd.socket",
+      "network-online.target.wants/systemd-networkd-wait-online.service",
+    ].map((link) => [`etc/systemd/system/${link}`, `/lib/systemd/system/${basename(link)}`]),
+  ),
 };
 
 /** What the build copies from the host: a machine takes its name from who boots it. */

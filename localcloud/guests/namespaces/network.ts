@@ -9,16 +9,24 @@ import type { Endpoints } from "../endpoints.ts";
 /** slirp's own name server, as guests see it. */
 export const NAME_SERVER = "10.0.2.3";
 
+/** The namespaces of a machine: those of its process. */
+export interface Namespace {
+  pid: number;
+  /** The network belongs to a user namespace, which is entered first. */
+  inUserNamespace: boolean;
+}
+
 /** Serves metadata and Google's API hosts inside the namespace; returns the way to stop. */
-export async function serveInside(namespace: string, endpoints: Endpoints): Promise<() => void> {
+export async function serveInside(namespace: Namespace, endpoints: Endpoints): Promise<() => void> {
   const handlers: Record<string, (socket: Socket) => void> = {
     [`${METADATA_ADDRESS}:80`]: endpoints.metadata,
     [`${API_ADDRESS}:443`]: endpoints.googleApis,
   };
   const script = fileURLToPath(new URL("listen.js", import.meta.url));
+  const user = namespace.inUserNamespace ? ["--user", "--preserve-credentials"] : [];
   const child = spawn(
     "nsenter",
-    [`--net=${namespace}`, process.execPath, script, ...Object.keys(handlers)],
+    [`--target=${namespace.pid}`, ...user, "--net", process.execPath, script, ...Object.keys(handlers)],
     // Without this session's settings (`NODE_OPTIONS`): it opens two sockets and ends.
     { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env.PATH } },
   );
@@ -39,7 +47,8 @@ export async function serveInside(namespace: string, endpoints: Endpoints): Prom
 }
 
 /** Gives the namespace a way to the package index, without any to this host's own loopback. Ends with this process. */
-export async function connectOut(namespace: string): Promise<() => void> {
+export async function connectOut(namespace: Namespace): Promise<() => void> {
+  const user = namespace.inUserNamespace ? [`--userns-path=/proc/${namespace.pid}/ns/user`] : [];
   const child = spawn(
     "slirp4netns",
     [
@@ -49,8 +58,9 @@ export async function connectOut(namespace: string): Promise<() => void> {
       "--enable-seccomp",
       "--exit-fd=3",
       "--ready-fd=4",
+      ...user,
       "--netns-type=path",
-      namespace,
+      `/proc/${namespace.pid}/ns/net`,
       "tap0",
     ],
     { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] },
