@@ -1,10 +1,10 @@
 // The process behind `mlt local start`: one local cloud on a state folder, until it is told to stop.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Daemon, describeFile, LONG_TOKEN_SECONDS } from "./daemon.ts";
 import { chooseDriver, type GuestLevel } from "./guests/index.ts";
-import { type LocalCloud, startLocalCloud } from "./server.ts";
+import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from "./server.ts";
 
 const { values } = parseArgs({
   options: {
@@ -47,6 +47,7 @@ async function main(folder: string): Promise<void> {
     stateFolder: folder,
     driver,
     project: values.project,
+    ports: portsBefore(folder),
     enabledServices: values.services === "all" ? "all" : values.services?.split(",").filter(Boolean),
     log,
     onShutdown: () => stop("asked to"),
@@ -65,7 +66,23 @@ async function main(folder: string): Promise<void> {
   const file = describeFile(folder);
   writeFileSync(`${file}.new`, JSON.stringify(daemon, null, 2), { mode: 0o600 });
   renameSync(`${file}.new`, file);
+  const portOf = (url: string) => Number(new URL(url).port);
+  const ports = { closed: portOf(local.url), open: portOf(local.operatorUrl), metadata: portOf(local.metadataUrl) };
+  writeFileSync(portsFile(folder), JSON.stringify(ports));
   log(`ready: ${local.operatorUrl}`);
+}
+
+function portsFile(folder: string): string {
+  return join(folder, "ports.json");
+}
+
+/** The ports of the last time: variables that a shell got then stay right. */
+function portsBefore(folder: string): LocalCloudOptions["ports"] {
+  try {
+    return JSON.parse(readFileSync(portsFile(folder), "utf8")) as LocalCloudOptions["ports"];
+  } catch {
+    return undefined;
+  }
 }
 
 const folder = values.state;

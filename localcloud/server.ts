@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { controlRouter } from "./control.ts";
@@ -39,7 +39,7 @@ export interface LocalCloudOptions {
   /** The APIs that are enabled from the start; absent: those of a new project. */
   enabledServices?: "all" | readonly string[];
   settings?: Partial<Settings>;
-  /** Fixed ports; absent: any free ones. */
+  /** Ports to take if they are free; absent: any free ones. */
   ports?: { closed?: number; open?: number; metadata?: number };
   log?: (line: string) => void;
   now?: () => number;
@@ -160,9 +160,9 @@ interface Listening {
 /** Loopback only: nothing of this cloud can be reached from another machine. */
 async function listen(listener: RequestListener, port = 0): Promise<Listening> {
   const server = createServer({ requestTimeout: 0 }, listener);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => resolve());
+  await bind(server, port).catch((error: NodeJS.ErrnoException) => {
+    if (port === 0 || error.code !== "EADDRINUSE") throw error;
+    return bind(server, 0);
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -172,4 +172,14 @@ async function listen(listener: RequestListener, port = 0): Promise<Listening> {
         server.closeAllConnections();
       }),
   };
+}
+
+function bind(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -69,7 +70,15 @@ test("a local cloud outlives who started it, is there once, and ends when told",
 
   const second = await startDaemon(options);
   assert.equal(second.started, true);
-  assert.deepEqual(await buckets(second.daemon), ["kept-bucket-1"], "the token and the bucket outlast a restart");
+  assert.deepEqual(await buckets(first.daemon), ["kept-bucket-1"], "ports, token and bucket outlast a restart");
+
+  await stopDaemon(stateFolder);
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(Number(new URL(url).port), "127.0.0.1", resolve));
+  t.after(() => other.close());
+  const third = await startDaemon(options);
+  assert.notEqual(third.daemon.url, url, "a port that is taken meanwhile is left to whom has it");
+  assert.deepEqual(await buckets(third.daemon), ["kept-bucket-1"]);
 });
 
 test("what keeps it from starting is told", async (t) => {
