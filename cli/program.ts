@@ -18,7 +18,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       return EXIT.usage;
     }
     await program.parseAsync(own, { from: "user" });
-    return outcome.code;
+    return outcome.code || Number(process.exitCode ?? 0);
   } catch (error) {
     return report(error);
   }
@@ -145,7 +145,7 @@ async function addLocal(program: Command, asked: string | undefined): Promise<vo
     (await import("./rehearse/index.ts")).registerRehearse(program);
   } else program.command("rehearse").description("the whole life of an environment on this machine, without a cloud");
   if (asked === "local") {
-    (await import("./local/index.ts")).registerLocal(program);
+    await (await import("./local/index.ts")).registerLocal(program);
   } else program.command("local").description("keep a Google Cloud running on this machine: start, stop, status, …");
 }
 

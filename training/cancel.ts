@@ -13,8 +13,8 @@ export interface CancelOptions {
   progress?: (line: string) => void;
 }
 
-/** The guest looks at its status every 10 s, and stopping a trainer takes up to 25 s. */
-const GRACE_MS = 45_000;
+/** The guest looks at its status every 10 s; stopping the trainer and saving what is there takes the rest. */
+const GRACE_MS = 60_000;
 
 /**
  * Asks the run to end, waits, and takes its machine away if it does not. Returns the last status; a run that had

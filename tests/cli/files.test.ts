@@ -165,3 +165,23 @@ test("without an environment, the message says how to choose one", async () => {
       "No environment is chosen. Choose one with `mlt use gs://BUCKET` (the bucket that `pulumi stack output dataBucketUrl` prints), or pass --environment gs://BUCKET.\n",
   });
 });
+
+test("without a login, the message is the command that makes one", async () => {
+  const env = {
+    GCE_METADATA_HOST: undefined,
+    METADATA_SERVER_DETECTION: "none",
+    GOOGLE_APPLICATION_CREDENTIALS: undefined,
+  };
+  assert.deepEqual(await bench.mlt(["ls"], { env }), {
+    code: 64,
+    stdout: "",
+    stderr:
+      "Reading gs://mlt-test-data/environment.json needs a Google login, and none was found that Google accepts. Log in with: gcloud auth application-default login\n",
+  });
+});
+
+test("a token that Google does not accept is told in the same way", async () => {
+  const { code, stderr } = await bench.mlt(["ls"], { env: { GOOGLE_OAUTH_ACCESS_TOKEN: "ya29.foreign" } });
+  assert.equal(code, 64);
+  assert.match(stderr, /needs a Google login, and none was found that Google accepts\. Log in with: gcloud auth/);
+});

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Problems, type UserError } from "../../training/errors.ts";
 import { ignoreRules } from "../../training/ignore.ts";
-import { minutesOf, parseManifest, words } from "../../training/manifest.ts";
+import { manifestJsonSchema, minutesOf, parseManifest, words } from "../../training/manifest.ts";
 import { readPackage } from "../../training/package.ts";
 import { requirementProblems } from "../../training/requirements.ts";
 import { secretIn } from "../../training/secrets.ts";
@@ -216,7 +217,7 @@ const SECRETS: [string, string, string | undefined][] = [
   ["id_rsa.pub", "ssh-rsa AAAA", undefined],
   ["cert.pem", "-----BEGIN CERTIFICATE-----\nMIIE\n", undefined],
   ["check.py", `assert "-----BEGIN ${"PRIVATE"} KEY-----" in text`, undefined],
-  [".env", "DEBUG=1\nAPI_KEY=\nSECRET=${SECRET}\nTOKEN=<yours>\n", undefined],
+  [".env", "DEBUG=1\nAPI_KEY=\nSECRET=$SECRET\nTOKEN=<yours>\n", undefined],
   [".env.example", "API_KEY=abc\n", undefined],
   ["config.json", '{"type": "service_account"}', undefined],
 ];
@@ -245,4 +246,17 @@ test(".mltignore follows .gitignore's patterns", () => {
     ["node_modules", false, false],
   ];
   for (const [path, isFolder, expected] of cases) assert.equal(ignored(path, isFolder), expected, path);
+});
+
+test("the schema that editors load has the keys that are read", async () => {
+  const file = await readFile(new URL("../../schemas/training.json", import.meta.url), "utf8");
+  const keys = (schema: unknown) => Object.keys((schema as { properties: Record<string, unknown> }).properties).sort();
+  assert.deepEqual(keys(JSON.parse(file)), keys(manifestJsonSchema()));
+});
+
+test("the examples are usable packages", async () => {
+  for (const name of ["census", "digits"]) {
+    const read = await readPackage(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)));
+    assert.equal(read.manifest.name, name);
+  }
 });
