@@ -35,18 +35,11 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
   return router;
 }
 
-/** Calls name a project by id or number; of Google's own projects only the images are there. */
+/** The front has looked at a request's own project; the calls of a batch come here without it. */
 function inKnownProject(cloud: Cloud, handler: Handler): Handler {
   return (call) => {
     const { project = "" } = call.params;
-    if (isPublic(project)) {
-      if (call.path.includes("/global/images")) return handler(call);
-      throw new GoogleError(
-        403,
-        "forbidden",
-        `Of the project '${project}' the local cloud has only the public images.`,
-      );
-    }
+    if (call.method === "GET" && isPublic(project) && call.path.includes("/global/images")) return handler(call);
     const all = projects(cloud.state);
     const known = all.get(project) ?? all.values().find(({ projectNumber }) => projectNumber === project);
     if (!known) throw new GoogleError(404, "notFound", `The resource 'projects/${project}' was not found`);

@@ -76,7 +76,7 @@ test("a project is known by id and by number, and no other is", async (t) => {
   const byNumber = await cloud.ok("GET", `/compute/beta/projects/${project.id}`);
   assert.equal(byNumber.name, cloud.project);
   await cloud.refused(404, "notFound", "GET", "/compute/v1/projects/other-project/global/networks");
-  await cloud.refused(403, "forbidden", "GET", "/compute/v1/projects/debian-cloud/global/networks");
+  await cloud.refused(404, "notFound", "GET", "/compute/v1/projects/debian-cloud/global/networks");
   const images = await cloud.ok("GET", "/compute/v1/projects/debian-cloud/global/images");
   assert.ok((images.items as Json[]).some(({ family }) => family === "debian-12"));
   await cloud.refused(404, "notFound", "GET", `/compute/alpha/projects/${cloud.project}/global/networks`);
@@ -96,7 +96,8 @@ test("operations are listed, waited for and deleted; several calls travel in one
 
   const part = (id: number, call: string) =>
     `--b\r\nContent-Type: application/http\r\nContent-ID: <x+${id}>\r\n\r\n${call} HTTP/1.1\r\n\r\n\r\n`;
-  const body = `${part(1, `GET ${cloud.root}/global/networks/net`)}${part(2, `GET ${cloud.root}/global/networks/no`)}--b--`;
+  const foreign = part(3, "POST /compute/v1/projects/debian-cloud/global/images");
+  const body = `${part(1, `GET ${cloud.root}/global/networks/net`)}${part(2, `GET ${cloud.root}/global/networks/no`)}${foreign}--b--`;
   const answer = await fetch(`${cloud.local.operatorUrl}/batch/compute/v1`, {
     method: "POST",
     headers: { "content-type": "multipart/mixed; boundary=b" },
@@ -105,4 +106,5 @@ test("operations are listed, waited for and deleted; several calls travel in one
   const text = await answer.text();
   assert.match(text, /Content-ID: <response-x\+1>\r\n\r\nHTTP\/1.1 200 OK/);
   assert.match(text, /Content-ID: <response-x\+2>\r\n\r\nHTTP\/1.1 404 Not Found/);
+  assert.match(text, /The resource 'projects\/debian-cloud' was not found/);
 });

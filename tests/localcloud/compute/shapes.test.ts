@@ -28,6 +28,9 @@ const SCHEMAS: [string, Shape][] = [
   ["Address", networks.ADDRESS],
 ];
 
+/** In no reference, but the providers send it, and Google takes it. */
+const UNDOCUMENTED = ["RouterNat.initialNatIps"];
+
 /** The fields of Google's schema, from the types of its own client. */
 function googleFields(text: string, schema: string): string[] {
   const body = new RegExp(`export interface Schema\\$${schema} \\{\\n(.*?)\\n    \\}`, "s").exec(text)?.[1] ?? "";
@@ -53,7 +56,7 @@ test("every field of Google's schemas is known, and no other", () => {
     );
   }
   assert.deepEqual(missing, [], "Google has these fields; say whether they are modelled");
-  assert.deepEqual(invented, [], "Google has no such fields");
+  assert.deepEqual(invented, UNDOCUMENTED, "Google has no such fields");
 });
 
 test("no shape holds anything but fields", () => {
