@@ -35,6 +35,7 @@ const PARTS = [
   "catalog",
   "training",
   "startup-scripts",
+  "cli/pulumi.js",
   "cli/typescript.js",
   "cli/strip-types.js",
 ];

@@ -58,7 +58,6 @@ function compile(output: string, { version, environment, progress }: Build): Pro
   const args = [
     "build",
     "-mod=readonly",
-    "-trimpath",
     "-buildvcs=false",
     "-ldflags",
     flags,
@@ -66,7 +65,7 @@ function compile(output: string, { version, environment, progress }: Build): Pro
     output,
     `${MODULE}/pkg/v3/cmd/pulumi`,
   ];
-  const child = spawn("go", args, { cwd: import.meta.dirname, env: { ...environment, CGO_ENABLED: "0" } });
+  const child = spawn("go", args, { cwd: import.meta.dirname, env: environment });
   const started = Date.now();
   const still = setInterval(
     () => progress(`Pulumi CLI: still building (${Math.round((Date.now() - started) / 1000)} s)`),

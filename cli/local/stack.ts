@@ -66,6 +66,11 @@ async function run(verb: Verb, options: StackCommandOptions): Promise<void> {
   const { providerEnvironment } = await import("../../engine/endpoints.ts");
   const { default: program } = await import("../../index.ts");
   const interrupted = new AbortController();
+  let said = "";
+  const print = (text: string) => {
+    said = (said + text).slice(-100_000);
+    process.stdout.write(text);
+  };
   const onSignal = () => {
     console.error("Stopping: calls under way are finished first.");
     interrupted.abort();
@@ -86,7 +91,7 @@ async function run(verb: Verb, options: StackCommandOptions): Promise<void> {
       backend: join(stateFolder, "pulumi"),
       providers: options.provider,
       environment: providerEnvironment({ url: daemon.url, accessToken: daemon.token }),
-      onOutput: options.json ? undefined : (text) => process.stdout.write(text),
+      onOutput: options.json ? undefined : print,
       progress: (line) => console.error(line),
     });
     try {
@@ -96,7 +101,10 @@ async function run(verb: Verb, options: StackCommandOptions): Promise<void> {
       await stack.close();
     }
   } catch (error) {
-    throw new UserError(error instanceof Error ? error.message : String(error), EXIT.failedBeforeTraining);
+    const message = error instanceof Error ? error.message : String(error);
+    // Where Pulumi's output was shown, its own diagnostics have said it already.
+    const shown = said.includes(message.split("\n").at(-1) ?? message);
+    throw new UserError(shown ? `pulumi ${verb} failed; the reason stands above.` : message, EXIT.failedBeforeTraining);
   } finally {
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
