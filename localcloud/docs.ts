@@ -29,10 +29,13 @@ export async function document(): Promise<string> {
       throw new Error(`localcloud/docs-notes.ts has a note on ${note.group}, which has no routes.`);
     return [note, lines] as const;
   });
-  const rows = sections.map(
-    ([{ group, callers, modelled, notModelled }, lines]) =>
-      `| [${group}](#${anchor(group)}) | ${lines.length} | ${callers} | ${modelled} | ${notModelled} |`,
-  );
+  const rows = sections.map(([{ group, callers, modelled, notModelled }, lines]) => [
+    `[${group}](#${anchor(group)})`,
+    String(lines.length),
+    callers,
+    modelled,
+    notModelled,
+  ]);
   return `# What the local cloud models
 
 <!-- Generated from the routes and localcloud/docs-notes.ts; see localcloud/docs.ts. Do not edit by hand. -->
@@ -41,22 +44,28 @@ A Google Cloud on this machine for rehearsals and tests: Google's own REST, on l
 What is not listed here answers 501 with its name; so do unknown fields, permissions, roles and condition functions.
 Who calls is known by a bearer token; every call is decided by IAM policies with their conditions.
 
-| endpoints | count | callers | what is modelled | what is not |
-| --- | --- | --- | --- | --- |
-${rows.join("\n")}
+${table(["endpoints", "count", "callers", "what is modelled", "what is not"], rows)}
 
 ## Hosts
 
 Guests reach these names over TLS, by a certificate of an authority that lives as long as the session:
 
-| host | here |
-| --- | --- |
-${GOOGLE_HOSTS.map((host) => `| \`${host}/…\` | \`${pathForHost(host, "/…")}\` |`).join("\n")}
+${table(
+  ["host", "here"],
+  GOOGLE_HOSTS.map((host) => [`\`${host}/…\``, `\`${pathForHost(host, "/…")}\``]),
+)}
 
 gRPC is not spoken.
 
 ${sections.map(([{ group }, lines]) => `## ${group}\n\n\`\`\`text\n${lines.join("\n")}\n\`\`\``).join("\n\n")}
 `;
+}
+
+/** Columns as wide as their longest cell, as the formatter wants them. */
+function table(header: string[], rows: string[][]): string {
+  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => (row[column] ?? "").length)));
+  const line = (cells: string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
 function anchor(title: string): string {
