@@ -5,6 +5,12 @@ import { split } from "./links.ts";
 import { aggregated, page } from "./lists.ts";
 import type { Json } from "./schema.ts";
 
+/**
+ * An operation that is about to end is answered once it has. Google's Pulumi provider looks at once and then only every
+ * ten seconds: a NAT that is made in 50 ms would take ten seconds.
+ */
+const ABOUT_TO_END_MS = 100;
+
 const GROUPS: Record<Scope, string> = {
   global: "globalOperations",
   zones: "zoneOperations",
@@ -26,9 +32,10 @@ export function addOperations(router: Router, compute: Compute): void {
       const items = compute.operations.list(`${path}/`).map(([, operation]) => ({ ...operation }) as Json);
       return { json: page(call, "compute#operationList", path, items) };
     });
-    router.on("GET", `${root}/{name}`, (call) => {
+    router.on("GET", `${root}/{name}`, async (call) => {
       allowQuery(call);
-      return { json: compute.operations.get(`${requireRight(call, "get")}/${call.params.name}`) };
+      const path = `${requireRight(call, "get")}/${call.params.name}`;
+      return { json: await compute.operations.wait(path, ABOUT_TO_END_MS) };
     });
     router.on("POST", `${root}/{name}/wait`, async (call) => {
       allowQuery(call);
