@@ -4,6 +4,7 @@ import { processDriver } from "./process/driver.ts";
 import { qemuDriver } from "./qemu/driver.ts";
 
 export * from "./guest.ts";
+export { ensureStockLayer } from "./nspawn/root.ts";
 
 /** In the order of choice: a real init system in a second, a whole machine in ten, processes. */
 const DRIVERS: Readonly<Record<GuestLevel, () => GuestDriver>> = {
