@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Listr, type ListrTask } from "listr2";
 import type { GuestLevel } from "../../localcloud/guests/guest.ts";
+import { readPackage } from "../../training/index.ts";
 import { measureMemory } from "./memory.ts";
 import { type RehearsalReport, table } from "./report.ts";
 import { Stage } from "./stage.ts";
@@ -41,16 +42,12 @@ const STEPS: Step[] = [
 
 /**
  * Rehearses the whole life of an environment and prints what it took. Returns the exit code: 0 if the run succeeded and
- * nothing is left, 1 otherwise, 64 if it could not begin.
+ * nothing is left, 1 otherwise.
+ * @throws {UserError} what is wrong with the package, before anything begins
  */
 export async function rehearse(options: RehearsalOptions): Promise<number> {
   const packageFolder = resolve(options.packageFolder);
-  if (!existsSync(join(packageFolder, "training.yaml"))) {
-    console.error(
-      `${options.packageFolder} is not a training package: it has no training.yaml. Name a folder that has one, such as examples/digits.`,
-    );
-    return 64;
-  }
+  await readPackage(packageFolder); // before anything is prepared: its problems are the user's, and told at once
   const folder = mkdtempSync(join(tmpdir(), "mlt-rehearsal-"));
   const stage = new Stage({ ...options, packageFolder, folder });
   const report: RehearsalReport = {

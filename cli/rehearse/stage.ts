@@ -63,7 +63,6 @@ export class Stage {
 
   /** Everything that has to be there before a cloud can start, each said with what it takes. */
   async prepare(say: Say): Promise<string> {
-    await readPackage(this.#options.packageFolder);
     const passedOver: string[] = [];
     this.#driver = await chooseDriver(this.#options.guest, (line) => passedOver.push(line));
     for (const line of passedOver) say(line);
