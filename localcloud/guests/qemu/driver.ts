@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { run } from "../command.ts";
 import type { GuestDriver } from "../guest.ts";
 import { canInstall, ensurePackages, installLine, missingPackages, type Needs } from "../packages.ts";
@@ -44,6 +44,12 @@ export function qemuDriver(): GuestDriver {
           fix: "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0",
         };
       }
+      if (!isUsable("/dev/net/tun")) {
+        return {
+          reason: "this user may not open /dev/net/tun, which guests need for their network",
+          fix: "sudo chmod 666 /dev/net/tun",
+        };
+      }
       return undefined;
     },
     async prepare(progress) {
@@ -52,4 +58,13 @@ export function qemuDriver(): GuestDriver {
     },
     boot: bootQemu,
   };
+}
+
+function isUsable(device: string): boolean {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
