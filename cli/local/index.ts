@@ -5,8 +5,9 @@ import { type Daemon, DaemonError, daemonStatus, logFile, startDaemon, stopDaemo
 import type { GuestLevel } from "../../localcloud/guests/guest.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
 import { fields, printJson } from "../output/print.ts";
+import { withoutNameServer } from "./nameServer.ts";
 import { registerStack } from "./stack.ts";
-import { clientVariables, SHELLS, type Shell, shellLines } from "./variables.ts";
+import { clientVariables, hasProxy, REFUSING_PROXY, SHELLS, type Shell, shellLines } from "./variables.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -66,6 +67,8 @@ export function registerLocal(program: Command): void {
 }
 
 async function start(options: StartOptions): Promise<void> {
+  // The shell's refusal is for Pulumi's plugin; machines fetch their packages from the network.
+  if (process.env.HTTPS_PROXY === REFUSING_PROXY) delete process.env.HTTPS_PROXY;
   const { daemon, started } = await startDaemon({
     stateFolder: resolve(options.state),
     guest: options.guest,
@@ -76,11 +79,13 @@ async function start(options: StartOptions): Promise<void> {
   });
   const said = started ? "The local cloud has started" : "The local cloud runs already";
   console.error(`${said}: project ${daemon.project}, guests: ${daemon.guest}, log ${logFile(resolve(options.state))}`);
-  printVariables(daemon, options);
+  await printVariables(daemon, options);
 }
 
-function printVariables(daemon: Daemon, { state, realProvider, json, shell }: ShellOptions): void {
-  const variables = clientVariables(daemon, { stateFolder: resolve(state), realProvider });
+async function printVariables(daemon: Daemon, { state, realProvider, json, shell }: ShellOptions): Promise<void> {
+  // Where names cannot be looked up, a proxy that refuses takes nothing away.
+  const refuse = realProvider || (!hasProxy(process.env) && (await withoutNameServer()));
+  const variables = clientVariables(daemon, { stateFolder: resolve(state), realProvider: refuse });
   if (json) printJson({ ...daemon, variables });
   else console.log(shellLines(variables, shell));
 }

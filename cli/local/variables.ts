@@ -69,21 +69,27 @@ export function clientVariables(daemon: Daemon, options: VariableOptions): Recor
   };
 }
 
+/** Nothing listens there: whoever goes through it is refused at once. */
+export const REFUSING_PROXY = "http://127.0.0.1:9";
+
+/** Whether this machine reaches the network through a proxy. */
+export function hasProxy(present: NodeJS.ProcessEnv): boolean {
+  const names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+  return names.some((name) => present[name]);
+}
+
 /**
  * A proxy that this machine uses must not get calls to this machine. With the real provider nothing but the local cloud
  * may be reached: a refused connection ends its questions to Google at once, where no answer at all takes five minutes.
  */
 function proxy(realProvider: boolean, present: NodeJS.ProcessEnv): Record<string, string> {
-  const set = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"].some(
-    (name) => present[name],
-  );
-  if (!set && !realProvider) return {};
+  if (!hasProxy(present) && !realProvider) return {};
   const direct = (present.NO_PROXY ?? present.no_proxy ?? "")
     .split(",")
     .map((name) => name.trim())
     .filter(Boolean);
   const names = [...new Set([...direct, "127.0.0.1", "localhost"])].join(",");
-  return { ...(realProvider ? { HTTPS_PROXY: "http://127.0.0.1:9" } : {}), NO_PROXY: names, no_proxy: names };
+  return { ...(realProvider ? { HTTPS_PROXY: REFUSING_PROXY } : {}), NO_PROXY: names, no_proxy: names };
 }
 
 function folder(...parts: string[]): string {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { withoutNameServer } from "../../../cli/local/nameServer.ts";
 import { clientVariables, shellLines } from "../../../cli/local/variables.ts";
 import { endpointVariable } from "../../../engine/providers/gcp/client.ts";
 import type { Daemon } from "../../../localcloud/daemon.ts";
@@ -63,4 +64,12 @@ test("a shell gets every value as it is", (t) => {
   const run = spawnSync("sh", ["-c", script, process.execPath], { encoding: "utf8" });
   if (run.error) return t.skip("there is no sh here");
   assert.deepEqual(JSON.parse(run.stdout), Object.values(values));
+});
+
+test("only a machine without a name server is one from which nothing can be reached", async () => {
+  const failing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }));
+  assert.equal(await withoutNameServer(failing("EAI_AGAIN")), true);
+  assert.equal(await withoutNameServer(failing("ENOTFOUND")), false, "a plain no ends the plugin's question at once");
+  assert.equal(await withoutNameServer(() => Promise.resolve({ address: "192.0.2.1" })), false);
+  assert.equal(await withoutNameServer(() => new Promise(() => {}), 10), true, "no answer in time");
 });
