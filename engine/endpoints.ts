@@ -30,4 +30,6 @@ export function providerEnvironment({ url, accessToken }: LocalCloudAddress): Re
 export const STAY_LOCAL: Readonly<Record<string, string>> = {
   HTTPS_PROXY: "http://127.0.0.1:9",
   NO_PROXY: "127.0.0.1,localhost",
+  // It would ask Google itself, whatever its endpoints are, whether gcp:region is a region.
+  PULUMI_GCP_SKIP_REGION_VALIDATION: "true",
 };
