@@ -4,6 +4,7 @@ import { runOrThrow } from "../command.ts";
 import { seconds } from "../packages.ts";
 import { ensureRootArchive, inTemporaryFolder, recipeFolder } from "../rootfs/build.ts";
 import { NOT_IN_STOCK_IMAGES } from "../rootfs/files.ts";
+import { createGroups, removeGroups } from "./cgroups.ts";
 
 /**
  * Guests see the user ids 0…65535; on the host these are ids from here on, which belong to nobody. One range for all
@@ -26,17 +27,7 @@ export async function ensureRootFolder(progress: (line: string) => void): Promis
     const root = join(work, "root");
     mkdirSync(root);
     await runOrThrow("tar", ["-xf", archive, "-C", root, "--numeric-owner", "--xattrs", "--xattrs-include=*"]);
-    await runOrThrow("systemd-nspawn", [
-      "--quiet",
-      "--register=no",
-      "--keep-unit",
-      "--private-network",
-      "--pipe",
-      `--private-users=${FIRST_ID}:${ID_COUNT}`,
-      "--private-users-ownership=chown",
-      `--directory=${root}`,
-      "true",
-    ]);
+    await inGroups(`exec systemd-nspawn ${NSPAWN} --private-users-ownership=chown --directory="$1" true`, [root]);
     if (!existsSync(folder)) renameSync(root, folder);
   });
   progress(`Unpacked the root file system in ${seconds(start)}: ${folder}`);
@@ -50,18 +41,28 @@ export async function ensureStockLayer(progress: (line: string) => void): Promis
   const root = await ensureRootFolder(progress);
   await inTemporaryFolder(recipeFolder(), async (work) => {
     for (const name of ["image/upper", "work", "merged"]) mkdirSync(join(work, name), { recursive: true });
-    // dpkg's scripts run as the host's root here, on a file system that no guest has touched.
-    await runOrThrow("unshare", ["--mount", "sh", "-euc", STOCK_LAYER, "sh", root, work, String(FIRST_ID)], {
-      cwd: work,
-    });
+    // dpkg works as the guests' root, with no right on the host.
+    await inGroups(STOCK_LAYER, [root, work]);
     if (!existsSync(image)) renameSync(join(work, "image"), image);
   });
   return image;
 }
 
+const NSPAWN = `--quiet --register=no --keep-unit --private-network --pipe --private-users=${FIRST_ID}:${ID_COUNT}`;
+
 const STOCK_LAYER = `
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/image/upper,workdir=$2/work" "$2/merged"
-systemd-nspawn --quiet --register=no --keep-unit --private-network --pipe --private-users="$3:65536" \\
-  --private-users-ownership=off --directory="$2/merged" dpkg --purge ${NOT_IN_STOCK_IMAGES.join(" ")}
-umount "$2/merged"
+systemd-nspawn ${NSPAWN} --private-users-ownership=off --directory="$2/merged" \\
+  dpkg --purge ${NOT_IN_STOCK_IMAGES.join(" ")}
 `;
+
+/** Runs a script with a mount namespace and control groups of its own: nspawn leaves groups behind where it ran. */
+async function inGroups(script: string, args: readonly string[]): Promise<void> {
+  const groups = createGroups(`build-${process.pid}`, { vcpus: 64, memoryMb: 4096 });
+  const enter = groups.map((folder) => `echo 0 >"${folder}/cgroup.procs"\n`).join("");
+  try {
+    await runOrThrow("unshare", ["--mount", "sh", "-euc", `${enter}${script}`, "sh", ...args]);
+  } finally {
+    await removeGroups(groups);
+  }
+}
