@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,3 +59,26 @@ export async function createWorld(options: Partial<LocalCloudOptions> = {}): Pro
     },
   };
 }
+
+/**
+ * The error with which a run ends that must fail. A failing program leaves promises behind that nobody waits for; Pulumi
+ * has reported them, and the test runner is not to count them as failures of its own.
+ */
+export async function failure(run: Promise<unknown>): Promise<Error> {
+  const listeners = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", ignore);
+  try {
+    await run;
+  } catch (error) {
+    assert.ok(error instanceof Error);
+    return error;
+  } finally {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    process.off("unhandledRejection", ignore);
+    for (const listener of listeners) process.on("unhandledRejection", listener);
+  }
+  return assert.fail("the run should have failed");
+}
+
+function ignore(): void {}
