@@ -26,7 +26,7 @@ const PROJECT = "rehearsal-project";
 const REGION = "us-central1";
 
 /** What a level cannot show, in the words of the closing table. */
-const NOT_SHOWN: Record<GuestLevel, string[]> = {
+export const NOT_SHOWN: Record<GuestLevel, string[]> = {
   nspawn: [],
   qemu: [],
   process: ["boot", "systemd brakes", "power cut"],
