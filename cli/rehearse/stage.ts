@@ -77,10 +77,7 @@ export class Stage {
       project: PROJECT,
     });
     // The same variables that `mlt local start` prints: from here on this process is a client like any other.
-    this.#variables = clientVariables(this.#asDaemon(this.#cloud), {
-      stateFolder: this.#cloudFolder,
-      realProvider: this.#options.provider === "real",
-    });
+    this.#variables = clientVariables(this.#asDaemon(this.#cloud), { stateFolder: this.#cloudFolder });
     Object.assign(process.env, this.#variables);
     return `project ${PROJECT}, every call checked against IAM`;
   }
