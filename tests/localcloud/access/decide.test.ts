@@ -110,6 +110,22 @@ test("basic roles reach a bucket's objects through the bucket's convenience memb
   assert.equal(access.allowed(ann, "resourcemanager.projects.setIamPolicy", { ...instance(""), name: "" }), false);
 });
 
+test("no basic role lets a person become a service account, and only an owner opens tunnels", (t) => {
+  const { access, bind } = setUp(t);
+  const account = { ...instance(""), service: "iam.googleapis.com", type: "iam.googleapis.com/ServiceAccount" };
+  const rights: Record<string, [token: boolean, actAs: boolean, tunnel: boolean]> = {
+    "roles/owner": [false, true, true],
+    "roles/editor": [false, true, false],
+    "roles/viewer": [false, false, false],
+  };
+  for (const [role, [token, actAs, tunnel]] of Object.entries(rights)) {
+    bind({ role, members: ["user:ann@example.com"] });
+    assert.equal(access.allowed(ann, "iam.serviceAccounts.getAccessToken", account), token, role);
+    assert.equal(access.allowed(ann, "iam.serviceAccounts.actAs", account), actAs, role);
+    assert.equal(access.allowed(ann, "iap.tunnelInstances.accessViaIAP", account), tunnel, role);
+  }
+});
+
 test("a role grants its permissions and no other", (t) => {
   const { access, bind } = setUp(t);
   const permissions = ["get", "list", "create", "delete", "update", "setIamPolicy"].map(

@@ -9,7 +9,17 @@ const VIEWER = () =>
     ...reads("logging."),
     ...reads("monitoring."),
   ].concat(
+    "compute.disks.useReadOnly",
+    "compute.images.useReadOnly",
+    "compute.instanceTemplates.useReadOnly",
+    "compute.resourcePolicies.useReadOnly",
+    "logging.logEntries.download",
     "storage.buckets.list",
+    "storage.buckets.viewIntelligenceDetails",
+    "storage.folders.get",
+    "storage.folders.list",
+    "storage.hmacKeys.get",
+    "storage.hmacKeys.list",
     "resourcemanager.projects.get",
     "resourcemanager.projects.list",
     "resourcemanager.projects.getIamPolicy",
@@ -17,23 +27,30 @@ const VIEWER = () =>
 
 /** Basic roles reach a bucket and its contents only through the bucket's own policy (`projectOwner:` and the like). */
 const BY_BUCKET_POLICY =
-  /^storage\.(objects|folders|managedFolders|multipartUploads|anywhereCaches|bucketOperations)\.|^storage\.buckets\.(get|getIamPolicy|update|setIamPolicy|relocate|restore|getIpFilter|setIpFilter)$/;
+  /^storage\.(objects|managedFolders|multipartUploads|anywhereCaches|bucketOperations)\.|^storage\.buckets\.(get|getIamPolicy|update|setIamPolicy|relocate|getIpFilter|setIpFilter)$/;
 
-/** What `roles/editor` lacks: policies, roles, the identity of service accounts, the project itself, tunnels. */
+/** What no basic role holds: becoming a service account (its token, its signature) takes a role of its own. */
+const NOT_FOR_OWNERS =
+  /^iam\.serviceAccounts\.(getAccessToken|getOpenIdToken|implicitDelegation|signBlob|signJwt)$|^resourcemanager\.projects\.create$/;
+
+/** What `roles/editor` lacks beside: policies, roles, the project itself, tunnels, private logs. */
 const NOT_FOR_EDITORS =
-  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.(getAccessToken|getOpenIdToken|implicitDelegation|signBlob|signJwt)$|^resourcemanager\.projects\.(create|delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^serviceusage\.quotas\.update$/;
+  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.undelete$|^resourcemanager\.projects\.(delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^storage\.buckets\.(enableObjectRetention|getObjectInsights|restore)$|^logging\.views\.access$/;
 
 export const BASIC_ROLES: RoleTable = {
   "roles/owner": {
     title: "Owner",
-    permissions: () => new Set([...PERMISSIONS].filter((name) => !BY_BUCKET_POLICY.test(name))),
+    permissions: () =>
+      new Set([...PERMISSIONS].filter((name) => !BY_BUCKET_POLICY.test(name) && !NOT_FOR_OWNERS.test(name))),
   },
   "roles/editor": {
     title: "Editor",
     permissions: () =>
       new Set([
         ...VIEWER(),
-        ...[...PERMISSIONS].filter((name) => !NOT_FOR_EDITORS.test(name) && !BY_BUCKET_POLICY.test(name)),
+        ...[...PERMISSIONS].filter(
+          (name) => !BY_BUCKET_POLICY.test(name) && !NOT_FOR_OWNERS.test(name) && !NOT_FOR_EDITORS.test(name),
+        ),
       ]),
   },
   "roles/viewer": { title: "Viewer", permissions: () => new Set(VIEWER()) },

@@ -21,3 +21,6 @@ export const reads = (prefix: string): string[] =>
     (name) =>
       name.startsWith(prefix) && /\.(get\w*|list\w*)$/.test(name) && !/\.get(AccessToken|OpenIdToken)$/.test(name),
   );
+
+/** What nearly every role of Compute Engine holds beside its own. */
+export const USAGE_READ = ["serviceusage.quotas.get", "serviceusage.services.get", "serviceusage.services.list"];

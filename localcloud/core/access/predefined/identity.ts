@@ -1,6 +1,8 @@
 import { PERMISSIONS } from "../permissions.ts";
 import { of, PROJECT_READ, type RoleTable, reads } from "./definition.ts";
 
+const SECURITY_READ = new Set(["iam.roles.get", "iam.serviceAccounts.get"]);
+
 /** Roles on identities and projects. */
 export const IDENTITY_ROLES: RoleTable = {
   "roles/browser": of("Browser", ...PROJECT_READ, "resourcemanager.projects.getIamPolicy"),
@@ -73,23 +75,27 @@ export const IDENTITY_ROLES: RoleTable = {
   "roles/iam.roleAdmin": of(
     "Role Administrator",
     "iam.roles.*",
-    ...PROJECT_READ,
+    "resourcemanager.projects.get",
     "resourcemanager.projects.getIamPolicy",
   ),
   "roles/iam.roleViewer": of(
     "Role Viewer",
     "iam.roles.get",
     "iam.roles.list",
-    ...PROJECT_READ,
+    "resourcemanager.projects.get",
     "resourcemanager.projects.getIamPolicy",
   ),
   "roles/iam.securityReviewer": {
     title: "Security Reviewer",
-    permissions: () => new Set([...PERMISSIONS].filter((name) => /\.(getIamPolicy|list)$/.test(name))),
+    permissions: () =>
+      new Set([...PERMISSIONS].filter((name) => /\.(getIamPolicy|list)$/.test(name) || SECURITY_READ.has(name))),
   },
   "roles/iam.securityAdmin": {
     title: "Security Admin",
-    permissions: () => new Set([...PERMISSIONS].filter((name) => /\.(getIamPolicy|setIamPolicy|list)$/.test(name))),
+    permissions: () =>
+      new Set(
+        [...PERMISSIONS].filter((name) => /\.(getIamPolicy|setIamPolicy|list)$/.test(name) || SECURITY_READ.has(name)),
+      ),
   },
 
   "roles/resourcemanager.projectIamAdmin": of(
@@ -101,7 +107,8 @@ export const IDENTITY_ROLES: RoleTable = {
   "roles/serviceusage.serviceUsageAdmin": of(
     "Service Usage Admin",
     "serviceusage.services.*",
-    "serviceusage.operations.*",
+    "serviceusage.operations.get",
+    "monitoring.timeSeries.list",
     "serviceusage.quotas.*",
   ),
   "roles/serviceusage.serviceUsageConsumer": of(
@@ -110,16 +117,16 @@ export const IDENTITY_ROLES: RoleTable = {
     "serviceusage.services.list",
     "serviceusage.services.use",
     "serviceusage.operations.get",
-    "serviceusage.operations.list",
     "serviceusage.quotas.get",
+    "monitoring.timeSeries.list",
   ),
   "roles/serviceusage.serviceUsageViewer": of(
     "Service Usage Viewer",
     "serviceusage.services.get",
     "serviceusage.services.list",
     "serviceusage.operations.get",
-    "serviceusage.operations.list",
     "serviceusage.quotas.get",
+    "monitoring.timeSeries.list",
   ),
 };
 

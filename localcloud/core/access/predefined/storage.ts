@@ -1,6 +1,12 @@
 import { expand } from "../permissions.ts";
 import { of, PROJECT_READ, type RoleTable } from "./definition.ts";
 
+const METRICS_READ = [
+  "monitoring.metricDescriptors.list",
+  "monitoring.monitoredResourceDescriptors.list",
+  "monitoring.timeSeries.list",
+];
+
 const OBJECT_USE = [
   "storage.folders.*",
   "storage.managedFolders.create",
@@ -12,27 +18,38 @@ const OBJECT_USE = [
 
 const BUCKET_READ = [
   "storage.buckets.get",
+  "storage.folders.get",
+  "storage.folders.list",
   "storage.managedFolders.get",
   "storage.managedFolders.list",
   "storage.multipartUploads.list",
   "storage.objects.list",
 ];
 
+const CONTEXTS = ["storage.objects.createContext", "storage.objects.deleteContext", "storage.objects.updateContext"];
+
 export const STORAGE_ROLES: RoleTable = {
-  "roles/storage.admin": of("Storage Admin", "storage.*", ...PROJECT_READ),
+  "roles/storage.admin": {
+    title: "Storage Admin",
+    permissions: () =>
+      new Set(
+        [...expand("storage.*", ...PROJECT_READ, ...METRICS_READ), "monitoring.timeSeries.create"].filter(
+          (name) => !name.startsWith("storage.hmacKeys."),
+        ),
+      ),
+  },
   "roles/storage.objectAdmin": of(
     "Storage Object Admin",
     "storage.objects.*",
-    "storage.folders.*",
-    "storage.managedFolders.*",
-    "storage.multipartUploads.*",
+    ...OBJECT_USE,
+    "monitoring.timeSeries.create",
     ...PROJECT_READ,
   ),
   "roles/storage.objectUser": {
     title: "Storage Object User",
     permissions: () =>
       new Set(
-        [...expand("storage.objects.*", ...OBJECT_USE, ...PROJECT_READ)].filter(
+        [...expand("storage.objects.*", ...OBJECT_USE, "monitoring.timeSeries.create", ...PROJECT_READ)].filter(
           (name) =>
             !/^storage\.objects\.(getIamPolicy|setIamPolicy|overrideUnlockedRetention|setRetention)$/.test(name),
         ),
@@ -64,10 +81,12 @@ export const STORAGE_ROLES: RoleTable = {
   "roles/storage.legacyBucketWriter": of(
     "Storage Legacy Bucket Writer",
     ...BUCKET_READ,
+    "storage.folders.*",
     "storage.managedFolders.create",
     "storage.managedFolders.delete",
     "storage.multipartUploads.*",
     "storage.objects.create",
+    "storage.objects.createContext",
     "storage.objects.delete",
     "storage.objects.restore",
     "storage.objects.setRetention",
@@ -79,12 +98,17 @@ export const STORAGE_ROLES: RoleTable = {
     "storage.bucketOperations.*",
     "storage.buckets.enableObjectRetention",
     "storage.buckets.getIamPolicy",
+    "storage.buckets.getIpFilter",
+    "storage.buckets.relocate",
     "storage.buckets.restore",
     "storage.buckets.setIamPolicy",
+    "storage.buckets.setIpFilter",
     "storage.buckets.update",
+    "storage.folders.*",
     "storage.managedFolders.*",
     "storage.multipartUploads.*",
     "storage.objects.create",
+    ...CONTEXTS,
     "storage.objects.delete",
     "storage.objects.restore",
     "storage.objects.setRetention",
@@ -92,6 +116,7 @@ export const STORAGE_ROLES: RoleTable = {
   "roles/storage.legacyObjectReader": of("Storage Legacy Object Reader", "storage.objects.get"),
   "roles/storage.legacyObjectOwner": of(
     "Storage Legacy Object Owner",
+    ...CONTEXTS,
     "storage.objects.get",
     "storage.objects.getIamPolicy",
     "storage.objects.overrideUnlockedRetention",
