@@ -95,7 +95,8 @@ export async function previewRows(progress: (line: string) => void): Promise<Row
 function rows(own: Run[], template: Run[]): Row[] {
   const seconds = (runs: Run[]) => median(runs.map((run) => run.seconds));
   const memory = (runs: Run[]) => median(runs.map((run) => run.peakMb ?? Number.NaN));
-  const time = seconds(own) / seconds(template);
+  // Round by round: what else the machine does in a round slows both ways.
+  const time = median(own.map((run, round) => run.seconds / (template[round]?.seconds ?? Number.NaN)));
   const space = memory(own) / memory(template);
   return [
     {
