@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Listr, type ListrTask } from "listr2";
 import type { GuestLevel } from "../../localcloud/guests/guest.ts";
-import { readPackage } from "../../training/index.ts";
+import { EXIT, readPackage } from "../../training/index.ts";
 import { measureMemory } from "./memory.ts";
 import { type RehearsalReport, table } from "./report.ts";
 import { Stage } from "./stage.ts";
@@ -42,7 +42,7 @@ const STEPS: Step[] = [
 
 /**
  * Rehearses the whole life of an environment and prints what it took. Returns the exit code: 0 if the run succeeded and
- * nothing is left, 1 otherwise.
+ * nothing is left, 130 after Ctrl-C, 1 otherwise.
  * @throws {UserError} what is wrong with the package, before anything begins
  */
 export async function rehearse(options: RehearsalOptions): Promise<number> {
@@ -74,6 +74,8 @@ export async function rehearse(options: RehearsalOptions): Promise<number> {
     {
       concurrent: false,
       exitOnError: false,
+      // Its own answer to Ctrl-C is to end the process at once, with everything still there.
+      registerSignalListeners: false,
       renderer: options.json ? "silent" : process.stdout.isTTY ? "default" : "silent",
       rendererOptions: { collapseSubtasks: false },
     },
@@ -109,7 +111,8 @@ export async function rehearse(options: RehearsalOptions): Promise<number> {
   else console.log(`\n${table(report)}\n`);
   if (options.keep) console.error(await stage.keep());
   else rmSync(folder, { recursive: true, force: true });
-  return report.ok ? 0 : 1;
+  if (report.ok) return 0;
+  return interrupted.signal.aborted ? EXIT.interrupted : 1;
 }
 
 /** One line of the live list: its time is taken, its failure is kept and stops all but the steps that take away. */

@@ -8,6 +8,7 @@ import { chooseDriver, type GuestDriver, type GuestLevel } from "../../localclou
 import { type Leftovers, leftovers } from "../../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import {
+  cancelRun,
   fetchRun,
   follow,
   type OpenEnvironment,
@@ -164,10 +165,18 @@ export class Stage {
 
   async destroy(say: Say): Promise<string> {
     if (!this.#stack) return "there was nothing to destroy";
+    await this.#endRun(say);
     const { changes } = await this.#stack.destroy();
     await this.#stack.removeStack();
     say("the stack is empty");
     return `${changes.delete ?? 0} resources`;
+  }
+
+  /** A rehearsal that was broken off: its machine still trains, and would hold the network that it is in. */
+  async #endRun(say: Say): Promise<void> {
+    if (!this.#environment || !this.#status) return;
+    this.#status = await cancelRun(this.#environment, this.#status.id, { graceMs: 0, progress: say });
+    if (this.#status.phase === "cancelled") await this.#machineGone();
   }
 
   async prove(): Promise<string> {
