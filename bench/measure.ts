@@ -15,6 +15,8 @@ export interface Run {
   seconds: number;
   /** The most memory that the command and all its children held at one moment; `undefined` where /proc is missing. */
   peakMb: number | undefined;
+  /** The most that one process of them held: what `/usr/bin/time` reports. */
+  largestMb: number | undefined;
   code: number | null;
   output: string;
 }
@@ -41,9 +43,11 @@ export async function timed(
       output += data.toString();
     });
   }
-  let peak = 0;
+  const peak = { total: 0, largest: 0 };
   const sample = () => {
-    peak = Math.max(peak, descendantsRss(process.pid));
+    const { total, largest } = descendantsRss(process.pid);
+    peak.total = Math.max(peak.total, total);
+    peak.largest = Math.max(peak.largest, largest);
   };
   const timer = options.memory ? setInterval(sample, SAMPLE_MS) : undefined;
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -52,11 +56,12 @@ export async function timed(
   });
   clearInterval(timer);
   const seconds = (performance.now() - started) / 1000;
-  return { seconds, peakMb: peak > 0 ? peak / 2 ** 20 : undefined, code, output };
+  const megabytes = (bytes: number) => (bytes > 0 ? bytes / 2 ** 20 : undefined);
+  return { seconds, peakMb: megabytes(peak.total), largestMb: megabytes(peak.largest), code, output };
 }
 
-/** The resident memory of all descendants of a process, in bytes; 0 where there is no /proc. */
-function descendantsRss(root: number): number {
+/** The resident memory of a process's descendants, in bytes: all together, and the largest; 0 where there is no /proc. */
+function descendantsRss(root: number): { total: number; largest: number } {
   const parents = new Map<number, number>();
   const pages = new Map<number, number>();
   for (const name of listProcesses()) {
@@ -71,14 +76,17 @@ function descendantsRss(root: number): number {
     }
   }
   let total = 0;
+  let largest = 0;
   for (const [pid] of parents) {
     for (let at = parents.get(pid); at !== undefined; at = parents.get(at)) {
       if (at !== root) continue;
-      total += (pages.get(pid) ?? 0) * 4096;
+      const bytes = (pages.get(pid) ?? 0) * 4096;
+      total += bytes;
+      largest = Math.max(largest, bytes);
       break;
     }
   }
-  return total;
+  return { total, largest };
 }
 
 function listProcesses(): string[] {
