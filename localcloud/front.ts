@@ -156,7 +156,7 @@ function requireProject({ state }: Cloud, service: string, method: string, path:
   )
     return;
   if (service === "storage") throw new GoogleError(400, "invalid", `Unknown project id: ${project}`);
-  const readsImages = method === "GET" && /\/global\/images(\/|$)/.test(path);
+  const readsImages = method === "GET" && /\/(global\/images|imageFamilyViews)(\/|$)/.test(path);
   if (service === "compute" && !readsImages) {
     throw new GoogleError(404, "notFound", `The resource 'projects/${project}' was not found`);
   }

@@ -11,7 +11,7 @@ export class Collection<T> {
     mkdirSync(folder, { recursive: true });
     for (const file of readdirSync(folder)) {
       if (!file.endsWith(".json")) continue;
-      const { key, value } = JSON.parse(readFileSync(join(folder, file), "utf8")) as { key: string; value: T };
+      const { key, value } = readRecord<T>(join(folder, file));
       this.#records.set(key, value);
     }
   }
@@ -51,9 +51,22 @@ export class Collection<T> {
   }
 
   #file(key: string): string {
-    // A file's name holds 255 bytes at most; longer keys are told apart by their hash (the key is stored inside).
+    // A file's name holds 255 bytes at most and not every file system tells `A` from `a`: such keys are told apart by
+    // their hash (the key is stored inside).
     const name = encodeURIComponent(key);
-    return join(this.#folder, `${name.length > 200 ? `${name.slice(0, 150)}~${hash(key)}` : name}.json`);
+    const plain = name.length <= 200 && !/[A-Z]/.test(key);
+    return join(this.#folder, `${plain ? name : `${name.slice(0, 150)}~${hash(key)}`}.json`);
+  }
+}
+
+function readRecord<T>(file: string): { key: string; value: T } {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as { key: string; value: T };
+  } catch (error) {
+    throw new Error(
+      `${file} cannot be read as a record (${(error as Error).message}): a full disk or a power cut may have spoilt it. ` +
+        "Remove that file to lose that record only, or the whole state folder to begin anew.",
+    );
   }
 }
 

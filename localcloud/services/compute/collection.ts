@@ -77,12 +77,14 @@ export function addReading(router: Router, compute: Compute, definition: Readabl
     return { json: page(call, `compute#${definition.singular}List`, `${prefix}${plural}`, items) };
   });
   if (scope !== "global") {
+    // What is global (templates, addresses) is listed with what is regional.
+    const scopes = scope === "regions" ? (["global", scope] as const) : ([scope] as const);
     router.on("GET", `/compute/{version}/projects/{project}/aggregated/${plural}`, (call) => {
       const at = where(call);
       compute.requireOnProject(call, `compute.${group}.list`, at.project);
       const items = compute.list(plural, `projects/${at.project}/`);
       const shown = items.map(([path, thing]): [string, Json] => [path, show(thing, path) as Json]);
-      return { json: aggregated(call, definition, at.project, shown) };
+      return { json: aggregated(call, { ...definition, scopes }, at.project, shown) };
     });
   }
   router.on("GET", one, (call) => {

@@ -27,14 +27,30 @@ export function findImage(compute: Compute, path: string): Image | undefined {
     .at(-1);
 }
 
+/** The image that a family's address names now. */
+function newest(compute: Compute, call: Call, rest: string): Image {
+  const { project = "", family = "" } = call.params;
+  const path = `projects/${project}/global/images/family/${family}`;
+  if (!isPublic(project)) compute.requireOn(call, "compute.images.getFromFamily", path);
+  const image = findImage(compute, path);
+  if (!image) throw notFound(`projects/${project}/${rest}`);
+  return image;
+}
+
 function imagesOf(compute: Compute, project: string): Image[] {
   const own = compute.list("images", `projects/${project}/`).map(([, image]) => image as Image);
   return [...own, ...publicImages(project)];
 }
 
+/** What names an image or a family. A family's view from a zone (`zones/Z/imageFamilyViews/F`) is the family: images are the same in all zones here. */
+export function imageReference(text: string, field: string, project: string): string {
+  const global = text.replace(/\bzones\/[^/]+\/imageFamilyViews\/([^/]+)$/, "global/images/family/$1");
+  return referred(global, field, project, "images");
+}
+
 /** The image that a disk is to be made from; the caller must be allowed to use it. */
 export function imageFor(compute: Compute, call: Call, text: string, field: string, project: string): Image {
-  const path = referred(text, field, project, "images");
+  const path = imageReference(text, field, project);
   const image = findImage(compute, path);
   if (!image) throw invalid(field, text, "The referenced image resource cannot be found.");
   const real = pathOf(image.selfLink);
@@ -56,12 +72,15 @@ export function addImages(router: Router, compute: Compute): void {
   });
   router.on("GET", `${ROOT}/family/{family}`, (call) => {
     allowQuery(call, "zone");
-    const { project } = where(call);
-    const path = `projects/${project}/global/images/family/${call.params.family}`;
-    if (!isPublic(project)) compute.requireOn(call, "compute.images.getFromFamily", path);
-    const image = findImage(compute, path);
-    if (!image) throw notFound(path);
-    return { json: image };
+    return { json: newest(compute, call, `global/images/family/${call.params.family}`) };
+  });
+  // gcloud asks here first when it makes a machine from a family; a zone `-` stands for any.
+  router.on("GET", `${base("zones")}/imageFamilyViews/{family}`, (call) => {
+    allowQuery(call);
+    if (call.params.zone !== "-") where(call);
+    return {
+      json: { image: newest(compute, call, `zones/${call.params.zone}/imageFamilyViews/${call.params.family}`) },
+    };
   });
   router.on("GET", ONE, (call) => {
     allowQuery(call, "view");

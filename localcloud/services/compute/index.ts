@@ -39,7 +39,8 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
 function inKnownProject(cloud: Cloud, handler: Handler): Handler {
   return (call) => {
     const { project = "" } = call.params;
-    if (call.method === "GET" && isPublic(project) && call.path.includes("/global/images")) return handler(call);
+    if (call.method === "GET" && isPublic(project) && /\/(global\/images|imageFamilyViews)(\/|$)/.test(call.path))
+      return handler(call);
     const all = projects(cloud.state);
     const known = all.get(project) ?? all.values().find(({ projectNumber }) => projectNumber === project);
     if (!known) throw new GoogleError(404, "notFound", `The resource 'projects/${project}' was not found`);

@@ -17,13 +17,13 @@ export function page(call: Call, kind: string, id: string, all: Json[]): Json {
 export interface Aggregate {
   plural: string;
   singular: string;
-  scope: "global" | "zones" | "regions";
+  scopes: readonly ("global" | "zones" | "regions")[];
 }
 
-/** A list over all zones or regions; an empty one says so with a warning, as Google's does. */
+/** A list over all places; an empty one says so with a warning, as Google's does. */
 export function aggregated(
   call: Call,
-  { plural, singular, scope }: Aggregate,
+  { plural, singular, scopes }: Aggregate,
   project: string,
   all: [string, Json][],
 ): Json {
@@ -33,9 +33,13 @@ export function aggregated(
     ["includeAllScopes", "serviceProjectNumber"],
     ({ thing }) => thing,
   );
-  const places = scope === "zones" ? allZones() : scope === "regions" ? allRegions() : [];
+  const places = {
+    global: () => ["global"],
+    zones: () => allZones().map((name) => `zones/${name}`),
+    regions: () => allRegions().map((name) => `regions/${name}`),
+  };
   const lists: Record<string, Json> = {};
-  for (const place of scope === "global" ? ["global"] : places.map((name) => `${scope}/${name}`)) {
+  for (const place of scopes.flatMap((scope) => places[scope]())) {
     const here = items.filter(({ path }) => split(path).place === place).map(({ thing }) => thing);
     lists[place] = here.length > 0 ? { [plural]: here } : { warning: nothingIn(place) };
   }

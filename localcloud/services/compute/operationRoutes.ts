@@ -1,7 +1,6 @@
 import type { Call, Router } from "../../core/http.ts";
 import { allowQuery, base, type Scope } from "./collection.ts";
 import { type Compute, where } from "./context.ts";
-import { split } from "./links.ts";
 import { aggregated, page } from "./lists.ts";
 import type { Json } from "./schema.ts";
 
@@ -53,11 +52,7 @@ export function addOperations(router: Router, compute: Compute): void {
     const items = compute.operations.list(`projects/${project}/`).map(([path, operation]): [string, Json] => {
       return [path, { ...operation }];
     });
-    const scopes = (["global", "zones", "regions"] as const).map((scope) => {
-      const here = items.filter(([path]) => split(path).place.startsWith(scope));
-      return aggregated(call, { plural: "operations", singular: "operation", scope }, project, here);
-    });
-    const lists = Object.assign({}, ...scopes.map((list) => list.items));
-    return { json: { ...scopes[0], items: lists } };
+    const all = { plural: "operations", singular: "operation", scopes: ["global", "zones", "regions"] } as const;
+    return { json: aggregated(call, all, project, items) };
   });
 }

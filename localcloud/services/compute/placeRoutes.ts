@@ -42,7 +42,7 @@ export function addPlaces(router: Router, compute: Compute): void {
           thing,
         ]),
       );
-      return { json: aggregated(call, { plural, singular, scope: "zones" }, project, items) };
+      return { json: aggregated(call, { plural, singular, scopes: ["zones"] }, project, items) };
     });
   }
 }

@@ -2,7 +2,7 @@ import { GoogleError } from "../../core/errors.ts";
 import type { Call, Router } from "../../core/http.ts";
 import { addCollection } from "./collection.ts";
 import type { Compute, Thing, Where } from "./context.ts";
-import { findImage } from "./images.ts";
+import { findImage, imageReference } from "./images.ts";
 import { requireScopes, requireShared, stampMetadata, stampTags } from "./instanceBuild.ts";
 import { invalid, link, referred } from "./links.ts";
 import { readAccelerators, readScheduling, requireDiskFor, requireMachineType } from "./machineRules.ts";
@@ -72,9 +72,12 @@ function readDisk(compute: Compute, disk: Json, index: number, project: string):
   }
   if (params?.sourceImage !== undefined) {
     const at = `${field}.initializeParams.sourceImage`;
-    const path = referred(String(params.sourceImage), at, project, "images");
+    const path = imageReference(String(params.sourceImage), at, project);
     if (!findImage(compute, path))
       throw invalid(at, params.sourceImage, "The referenced image resource cannot be found.");
+    // A full link is kept under Google's name, whichever host the client built it from.
+    if (/^https?:/.test(String(params.sourceImage)))
+      disk = { ...disk, initializeParams: { ...params, sourceImage: link(path) } };
   }
   return {
     kind: "compute#attachedDisk",

@@ -30,6 +30,51 @@ test("addresses are reserved, used and kept from deletion while they are", async
   await cloud.done("DELETE", `${addresses}/out`);
 });
 
+test("aggregated lists hold what is global beside what is regional, page by page", async (t) => {
+  const cloud = await startCompute(t);
+  await cloud.network();
+  await cloud.done("POST", "global/addresses", { name: "all-over" });
+  await cloud.done("POST", `regions/${REGION}/addresses`, { name: "here" });
+  const { name: _, ...properties } = machine("m");
+  await cloud.done("POST", "global/instanceTemplates", {
+    name: "t",
+    properties: { ...properties, machineType: "e2-medium" },
+  });
+  const names = async (plural: string, query = "") => {
+    const { items, nextPageToken } = await cloud.ok("GET", `aggregated/${plural}${query}`);
+    const found = Object.entries(items as Json).flatMap(([place, list]) =>
+      (((list as Json)[plural] ?? []) as Json[]).map(({ name }) => `${place} ${name}`),
+    );
+    return { found, nextPageToken };
+  };
+  assert.deepEqual((await names("instanceTemplates")).found, ["global t"]);
+  assert.deepEqual((await names("addresses")).found, ["global all-over", `regions/${REGION} here`]);
+  const first = await names("addresses", "?maxResults=1");
+  const second = await names("addresses", `?maxResults=1&pageToken=${first.nextPageToken}`);
+  assert.deepEqual([...first.found, ...second.found], ["global all-over", `regions/${REGION} here`]);
+  assert.equal(second.nextPageToken, undefined);
+  const operations = await names("operations", "?maxResults=2");
+  assert.equal(operations.found.length, 2);
+  assert.notEqual(operations.nextPageToken, undefined, "the rest is on the next page");
+});
+
+test("a family is seen from a zone as everywhere, and clients may refer to it so", async (t) => {
+  const cloud = await startCompute(t);
+  await cloud.network();
+  const views = "/compute/v1/projects/debian-cloud/zones";
+  const { image } = await cloud.ok("GET", `${views}/-/imageFamilyViews/debian-12`);
+  assert.equal((image as Json).family, "debian-12");
+  await cloud.ok("GET", `${views}/${ZONE}/imageFamilyViews/debian-12`);
+  await cloud.refused(404, "notFound", "GET", `${views}/-/imageFamilyViews/nothing`);
+  const disk = {
+    boot: true,
+    initializeParams: { sourceImage: `http://127.0.0.1:1${views}/-/imageFamilyViews/debian-12` },
+  };
+  await cloud.done("POST", `zones/${ZONE}/instances`, machine("m", { disks: [disk] }));
+  const made = await cloud.ok("GET", `zones/${ZONE}/disks/m`);
+  assert.match(String(made.sourceImage), /global\/images\/debian-12-v\d+$/);
+});
+
 test("an instance schedule is checked, attached and held while it is in use", async (t) => {
   const cloud = await startCompute(t);
   await cloud.network();
