@@ -1,21 +1,29 @@
 // Where Google's APIs are. Google's own variables move them (`gcloud` reads the same ones), so that one setting serves
 // every tool.
+import { UserError } from "./errors.ts";
 
 function override(service: string): string | undefined {
-  const value = process.env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${service}`]?.trim();
-  return value ? value : undefined;
+  const name = `CLOUDSDK_API_ENDPOINT_OVERRIDES_${service}`;
+  const value = process.env[name]?.trim();
+  if (!value) return undefined;
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new UserError(
+      `${name} must be the address of a service, http://… or https://…; got "${value}". Set it right, or take it away: unset ${name}`,
+    );
+  }
+  return value;
 }
 
-/** The storage service's root without a path; `undefined`: Google's own. */
-export function storageRoot(): string | undefined {
-  return override("STORAGE")?.replace(/\/(storage\/v1\/?)?$/, "");
+/** The storage service's root without a path. */
+export function storageRoot(): string {
+  return override("STORAGE")?.replace(/\/(storage\/v1\/?)?$/, "") ?? "https://storage.googleapis.com";
 }
 
-/** An object's contents, of exactly this generation. */
-export function mediaUrl(bucket: string, name: string, generation: string): string {
-  const root = storageRoot() ?? "https://storage.googleapis.com";
+/** An object's contents, of exactly this generation if one is given. */
+export function mediaUrl(bucket: string, name: string, generation?: string): string {
   const object = `${encodeURIComponent(bucket)}/o/${encodeURIComponent(name)}`;
-  return `${root}/storage/v1/b/${object}?alt=media&generation=${encodeURIComponent(generation)}`;
+  const exactly = generation === undefined ? "" : `&generation=${encodeURIComponent(generation)}`;
+  return `${storageRoot()}/storage/v1/b/${object}?alt=media${exactly}`;
 }
 
 /** The compute service's root, ending in a slash; `undefined`: Google's own. */

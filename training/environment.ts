@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Environment, SCHEMA } from "./contract.ts";
 import { UserError } from "./errors.ts";
+import { fileError, quotable } from "./files.ts";
 import { nearest } from "./nearest.ts";
 import { Objects } from "./storage.ts";
 
@@ -21,8 +22,13 @@ export function bucketOf(url: string): string {
     .replace(/^gs:\/\//, "")
     .replace(/\/+$/, "");
   if (!BUCKET.test(bucket)) {
+    // A path in the bucket, or the console's address of it.
+    const inside = /^(?:https:\/\/[^/]+\/storage\/browser\/)?([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:[/?;].*)?$/.exec(
+      bucket,
+    )?.[1];
+    const near = inside ? ` Did you mean gs://${inside}?` : "";
     throw new UserError(
-      `An environment is named by its data bucket, gs://BUCKET; got "${url}". \`pulumi stack output dataBucketUrl\` prints it.`,
+      `An environment is named by its data bucket, gs://BUCKET; got "${quotable(url)}".${near} \`pulumi stack output dataBucketUrl\` prints it.`,
     );
   }
   return bucket;
@@ -66,14 +72,18 @@ export function choiceFile(): string {
 
 export async function saveChoice(bucket: string): Promise<string> {
   const file = choiceFile();
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(file, `gs://${bucket}\n`, { mode: 0o600 });
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeFile(file, `gs://${bucket}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw fileError(error, `Writing ${file}, where the choice is kept,`);
+  }
   return file;
 }
 
 /** Which environment is meant, and who said so: flag, then MLT_ENVIRONMENT, then `mlt use`, then the stack's outputs. */
 export async function chosenEnvironment(flag: string | undefined): Promise<{ url: string; from: string }> {
-  if (flag) return { url: flag, from: "--environment" };
+  if (flag !== undefined) return { url: flag, from: "--environment" };
   const variable = process.env.MLT_ENVIRONMENT?.trim();
   if (variable) return { url: variable, from: "MLT_ENVIRONMENT" };
   const saved = await readFile(choiceFile(), "utf8").catch(() => "");

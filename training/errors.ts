@@ -36,9 +36,18 @@ export class Problems extends UserError {
   }
 }
 
+/** Google, or what stands in for it, cannot be reached at all: another try a little later may. */
+export class Unreachable extends UserError {
+  override name = "Unreachable";
+}
+
 /** The HTTP status that an official client's error carries; `undefined` if it carries none. */
 export function statusOf(error: unknown): number | undefined {
-  const { code, status, response } = error as { code?: unknown; status?: unknown; response?: { status?: unknown } };
+  const { code, status, response } = (error ?? {}) as {
+    code?: unknown;
+    status?: unknown;
+    response?: { status?: unknown };
+  };
   for (const value of [code, status, response?.status]) {
     const number = typeof value === "string" && /^\d{3}$/.test(value) ? Number(value) : value;
     if (typeof number === "number" && number >= 100 && number < 600) return number;
@@ -46,44 +55,118 @@ export function statusOf(error: unknown): number | undefined {
   return undefined;
 }
 
+/** Nobody answers there; asking again at once would change nothing. */
+const UNREACHABLE: Readonly<Record<string, string>> = {
+  ENOTFOUND: "no such host is known",
+  EAI_AGAIN: "the name cannot be looked up",
+  ECONNREFUSED: "the connection is refused",
+  ENETUNREACH: "there is no way there",
+  EHOSTUNREACH: "there is no way there",
+  ETIMEDOUT: "there is no answer",
+  UND_ERR_CONNECT_TIMEOUT: "there is no answer",
+};
+
+const BROKEN = ["ECONNRESET", "EPIPE", "ECONNABORTED", "UND_ERR_SOCKET"];
+
+/** The error's own code, else that of the first cause which has one. */
+function codeOf(error: unknown): string {
+  for (let inner: unknown = error, depth = 0; inner && depth < 5; depth += 1) {
+    const { code, cause, errors } = inner as { code?: unknown; cause?: unknown; errors?: unknown };
+    if (typeof code === "string" && code !== "") return code;
+    inner = cause ?? (Array.isArray(errors) ? errors[0] : undefined);
+  }
+  return "";
+}
+
 /** True for errors of the network or of Google's front ends that another try may well not meet. */
 export function isTransient(error: unknown): boolean {
   const status = statusOf(error);
   if (status !== undefined) return status === 429 || status === 408 || status >= 500;
-  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
-  return [code, cause?.code].some((value) =>
-    ["ECONNRESET", "ETIMEDOUT", "EPIPE", "EAI_AGAIN", "ECONNABORTED", "UND_ERR_SOCKET"].includes(String(value)),
-  );
+  const code = codeOf(error);
+  return BROKEN.includes(code) || code in UNREACHABLE;
 }
 
-/** Google's own sentence out of an official client's error. */
-export function messageOf(error: unknown): string {
-  const { errors, message } = error as { errors?: { message?: string }[]; message?: string };
-  const inner = Array.isArray(errors) ? errors[0]?.message : undefined;
-  return String(inner ?? message ?? error)
-    .split("\n")[0]!
-    .trim();
+/** Tries a call again, for half a minute at most, while Google is busy or a connection breaks. */
+export async function retrying<T>(call: () => Promise<T>): Promise<T> {
+  for (let round = 0; ; round += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (round >= 6 || !isTransient(error) || codeOf(error) in UNREACHABLE) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** round * (0.5 + Math.random() / 2)));
+    }
+  }
 }
+
+/** Google's own sentence out of an official client's error, or out of the body of an answer. */
+export function messageOf(error: unknown): string {
+  const { errors, message } = (error ?? {}) as { errors?: { message?: string }[]; message?: string };
+  const inner = Array.isArray(errors) ? errors[0]?.message : undefined;
+  const text = String(inner ?? message ?? error).trim();
+  return (sentenceIn(text) ?? text).split("\n")[0]!.trim();
+}
+
+/** The message in an answer that is JSON or XML, as Google's are; `undefined` where it is neither. */
+function sentenceIn(text: string): string | undefined {
+  if (text.startsWith("{")) {
+    try {
+      const { error } = JSON.parse(text) as { error?: { message?: unknown } | string };
+      return typeof error === "string" ? error : typeof error?.message === "string" ? error.message : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return /<(?:Details|Message)>([^<]+)</.exec(text)?.[1];
+}
+
+export const LOGIN = "gcloud auth application-default login";
 
 /** The same error in the user's words where it is one of the few that everybody meets; else the error itself. */
 export function explained(error: unknown, doing: string): unknown {
   if (error instanceof UserError) return error;
   const message = String((error as Error)?.message ?? error);
   const status = statusOf(error);
-  const login = "Log in with: gcloud auth application-default login";
-  if (/default credentials|invalid_grant|invalid_rapt|reauth related error/i.test(message) || status === 401) {
-    return new UserError(`${doing} needs a Google login, and none was found that Google accepts. ${login}`);
+  if (
+    /default credentials|invalid_grant|invalid_rapt|invalid_client|reauth related error/i.test(message) ||
+    status === 401
+  ) {
+    return new UserError(
+      `${doing} needs a Google login, and none was found that Google accepts. Log in with: ${LOGIN}`,
+    );
   }
   if (status === 403) {
     return new UserError(
-      `${doing} was refused (403): ${messageOf(error)}\nAsk the environment's owner for the right, or log in as another account: gcloud auth application-default login`,
+      `${doing} was refused (403): ${messageOf(error)}\nAsk the environment's owner for the right, or log in as another account: ${LOGIN}`,
     );
   }
-  const code = String(
-    (error as { code?: unknown }).code ?? (error as { cause?: { code?: unknown } }).cause?.code ?? "",
-  );
-  if (["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH"].includes(code)) {
-    return new UserError(`${doing} could not reach Google (${messageOf(error)}). Check the network and try again.`);
+  const code = codeOf(error);
+  if (status === undefined && code in UNREACHABLE) {
+    const host = hostIn(error);
+    return new Unreachable(
+      `${doing} is not possible: ${host ?? "Google"} cannot be reached (${UNREACHABLE[code]}). ${advice(host)}`,
+    );
   }
   return error;
+}
+
+/** The host that did not answer, out of the sentences of Node and of the clients. */
+function hostIn(error: unknown): string | undefined {
+  for (let inner: unknown = error, depth = 0; inner && depth < 5; depth += 1) {
+    const { message, cause, errors } = inner as { message?: unknown; cause?: unknown; errors?: unknown };
+    const found = /https?:\/\/([^/\s?]+)|(?:getaddrinfo|connect) [A-Z_]+ (\S+)/.exec(String(message));
+    if (found) return found[1] ?? found[2];
+    inner = cause ?? (Array.isArray(errors) ? errors[0] : undefined);
+  }
+  return undefined;
+}
+
+/** A variable that leads elsewhere is the likeliest mistake: one that was left over in the shell. */
+function advice(host: string | undefined): string {
+  const variable = Object.keys(process.env).find((name) => {
+    const leads = /^CLOUDSDK_API_ENDPOINT_OVERRIDES_|^GCE_METADATA_HOST$/.test(name);
+    return host !== undefined && leads && process.env[name]?.includes(host);
+  });
+  return variable
+    ? `${variable} leads there; start what should answer, or take the variable away: unset ${variable}`
+    : "Check the network (and the proxy or VPN, if you use one) and try again.";
 }

@@ -1,3 +1,6 @@
+import { UserError } from "./errors.ts";
+import { quotable } from "./files.ts";
+
 /** What never belongs into a package, wherever it lies in it. */
 export const ALWAYS_IGNORED = [
   ".git/",
@@ -44,7 +47,11 @@ function ruleOf(line: string): Rule {
   // A slash at the start or in the middle anchors the pattern at the package's root.
   const anchored = glob.includes("/");
   const source = globSource(glob.replace(/^\//, ""));
-  return { pattern: new RegExp(`^${anchored ? "" : "(?:.*/)?"}${source}$`), folderOnly, negated };
+  try {
+    return { pattern: new RegExp(`^${anchored ? "" : "(?:.*/)?"}${source}$`), folderOnly, negated };
+  } catch {
+    throw new UserError(`.mltignore has a pattern that cannot be read: "${quotable(line)}". Correct its [brackets].`);
+  }
 }
 
 function globSource(glob: string): string {

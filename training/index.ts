@@ -13,7 +13,7 @@ export { readLog } from "./logs.ts";
 export { readPackage } from "./package.ts";
 export { type Estimate, estimate } from "./price.ts";
 export type { MachineState } from "./reconcile.ts";
-export { engineOf, listRuns, readSpec, readStatus } from "./runs.ts";
+export { engineOf, listRuns, readSpec, readStatus, resolveRun } from "./runs.ts";
 export { planRun, type SubmitOptions, startRun, submit } from "./submit.ts";
 
 /** Uploads a file or folder to below a path such as `input/census`. */

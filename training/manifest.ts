@@ -1,5 +1,6 @@
 import { isMap, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { quotable } from "./files.ts";
 import { legalName } from "./ids.ts";
 import { nearest } from "./nearest.ts";
 
@@ -58,12 +59,36 @@ export function words(line: string): string[] {
   return found;
 }
 
+/** What means something to a shell, and to a program is an argument like any other. */
+const SHELL = /^(&&|\|\|?|;|&|<|>>?|\d>(&\d)?)$/;
+
+/** Why a command line needs a shell; `undefined` if it does not. */
+function shellProblem(list: readonly string[]): string | undefined {
+  const bash = "a command runs without a shell; for one, write [bash, -c, '…']";
+  const operator = list.find((word) => SHELL.test(word) || /^[^'"]*;$/.test(word));
+  if (operator) return `has ${operator}: ${bash}`;
+  if (/^[A-Za-z_]\w*=/.test(list[0] ?? "")) return `begins with a variable: write env ${list[0]} … instead`;
+  if (list[0] === "cd") return `begins with cd: ${bash}, or let the program change its folder`;
+  return undefined;
+}
+
 const command = z
-  .union([z.string(), z.array(z.string())], "must be a command line, or a list of program and arguments")
+  .union([z.string(), z.array(z.string())], {
+    error: ({ input }) => {
+      const odd = Array.isArray(input) ? input.find((word) => typeof word !== "string") : undefined;
+      return odd === undefined || (typeof odd === "object" && odd !== null)
+        ? "must be a command line, or a list of program and arguments"
+        : `must hold only text: put ${odd} into quotes`;
+    },
+  })
   .transform((value, context) => {
     try {
       const list = typeof value === "string" ? words(value) : value;
-      if (list.length === 0 || list[0] === "") context.addIssue({ code: "custom", message: "must name a program" });
+      if (list.length === 0 || list[0]!.trim() === "") {
+        context.addIssue({ code: "custom", message: "must name a program" });
+      }
+      const problem = typeof value === "string" ? shellProblem(list) : undefined;
+      if (problem) context.addIssue({ code: "custom", message: problem });
       return list;
     } catch (error) {
       context.addIssue({ code: "custom", message: (error as Error).message });
@@ -86,25 +111,31 @@ const duration = z
   .transform(minutesOf)
   .refine((value) => value !== undefined && value >= 0, "must be a time such as 30m or 2h");
 
+const PYTHON = 'must be a version of Python in quotes, such as "3.11"';
+const MACHINE_TYPE = "must be the name of a machine type, such as e2-standard-4";
+
 const SCHEMA = z.strictObject({
   name: z.string("must be text").optional(),
   command,
   inputs: z.array(input, "must be a list").default([]),
+  // Without quotes YAML reads 3.10 as the number 3.1.
   python: z
-    .union([z.string(), z.number()], 'must be a version in quotes, such as "3.11"')
-    .transform(String)
-    .refine((value) => /^3\.\d{1,2}$/.test(value), 'must be a Python version in quotes, such as "3.11"')
+    .string(PYTHON)
+    .refine((value) => /^3\.\d{1,2}$/.test(value), PYTHON)
     .optional(),
-  machineType: z.string("must be the name of a machine type, such as e2-standard-4").optional(),
-  spot: z.boolean("must be true or false").optional(),
-  maxHours: z.number("must be a number of hours").positive("must be over 0").optional(),
-  maxRestarts: z.int("must be a whole number").min(0, "must be 0 or more").optional(),
+  machineType: z.string(MACHINE_TYPE).min(1, MACHINE_TYPE).optional(),
+  spot: z.boolean("must be true or false, without quotes").optional(),
+  maxHours: z.number("must be a number of hours, without quotes").positive("must be over 0").optional(),
+  maxRestarts: z.int("must be a whole number, without quotes").min(0, "must be 0 or more").optional(),
   keep: duration.optional(),
   sample: z
-    .strictObject({
-      arguments: z.array(z.union([z.string(), z.number()]).transform(String), "must be a list").default([]),
-      inputs: z.array(input, "must be a list").default([]),
-    })
+    .strictObject(
+      {
+        arguments: z.array(z.union([z.string(), z.number()]).transform(String), "must be a list").default([]),
+        inputs: z.array(input, "must be a list").default([]),
+      },
+      { error: ({ code }) => (code === "invalid_type" ? "must hold arguments: […] and inputs: […]" : undefined) },
+    )
     .optional(),
 });
 
@@ -117,25 +148,30 @@ export function manifestJsonSchema(): unknown {
 }
 
 /** Reads training.yaml: the manifest, or every problem with its line. */
-export function parseManifest(text: string, folderName: string): { manifest?: Manifest; problems: string[] } {
+export function parseManifest(data: Buffer | string, folderName: string): { manifest?: Manifest; problems: string[] } {
+  const text = decoded(data);
+  if (text === undefined) {
+    return { problems: ["training.yaml is no UTF-8 text; save it as UTF-8 (an editor calls it Encoding)"] };
+  }
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
   const at = (offset: number | undefined) =>
     offset === undefined ? "training.yaml" : `training.yaml line ${lines.linePos(offset).line}`;
-  if (document.errors.length > 0) {
-    const told = document.errors.map(
-      (error) => `${at(error.pos[0])}: ${error.message.split("\n")[0]!.replace(/ at line .*$/, "")}`,
-    );
-    return { problems: told };
-  }
+  // A tag that is not known makes a warning only, and would make text of what was meant to be something else.
+  const wrong = [...document.errors, ...document.warnings];
+  if (wrong.length > 0) return { problems: wrong.map((error) => `${at(error.pos[0])}: ${yamlProblem(error, text)}`) };
   if (!isMap(document.contents)) {
-    return {
-      problems: [
-        `training.yaml must be a list of keys and values, with \`command\` at least; keys: ${KEYS.join(", ")}`,
-      ],
-    };
+    const is = document.contents === null ? "is empty; it must hold" : "must hold";
+    return { problems: [`training.yaml ${is} keys with values, \`command: …\` at least; keys: ${KEYS.join(", ")}`] };
   }
-  const parsed = SCHEMA.safeParse(document.toJS());
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (error) {
+    // Aliases are looked up only now: one without its anchor, or a handful that would fill the memory.
+    return { problems: [`training.yaml: ${(error as Error).message.split("\n")[0]}; write the value out`] };
+  }
+  const parsed = SCHEMA.safeParse(content);
   if (parsed.success) {
     const { keep, name, ...rest } = parsed.data;
     const manifest = {
@@ -161,9 +197,35 @@ export function parseManifest(text: string, folderName: string): { manifest?: Ma
     const message = issue.message.replace(/^Invalid input.*$/, "has a value of the wrong kind");
     return missing
       ? `training.yaml: \`${name}\` is missing: the command that trains, such as [python, train.py]`
-      : `${at(offsetOf(document.contents, path))}: ${name} ${message}; got ${JSON.stringify(value)}`;
+      : `${at(offsetOf(document.contents, path))}: ${name} ${message}; got ${shown(value)}`;
   });
   return { problems };
+}
+
+function decoded(data: Buffer | string): string | undefined {
+  if (typeof data === "string") return data;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+    return text.includes("\0") ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the YAML library found, in words for people who write three keys. */
+function yamlProblem(error: { code: string; message: string; pos: [number, number] }, text: string): string {
+  if (error.code === "DUPLICATE_KEY") {
+    const key = /^[^\s:]*/.exec(text.slice(error.pos[0]))?.[0];
+    return `the key ${key ? `"${quotable(key)}" ` : ""}is there twice; remove one`;
+  }
+  if (error.code === "MULTIPLE_DOCS") return "a second document begins (---); one is all there can be";
+  if (error.code === "TAB_AS_INDENT") return "a tab stands at the beginning of the line; YAML takes only spaces there";
+  return quotable(error.message.split("\n")[0]!.replace(/ at line .*$/, ""), 200);
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  return quotable(String(text));
 }
 
 /** Where a key (or the nearest parent that has a place) begins in the text. */

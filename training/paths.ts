@@ -1,5 +1,6 @@
 import type { Environment } from "./contract.ts";
 import { UserError } from "./errors.ts";
+import { nameProblem, quotable } from "./files.ts";
 
 /** A place in one of the environment's buckets. */
 export interface BucketPath {
@@ -13,11 +14,14 @@ export function bucketPath(text: string, environment: Environment): BucketPath {
   const parts = /^gs:\/\/([^/]+)(?:\/(.*))?$/.exec(text);
   const bucket = parts ? parts[1]! : environment.buckets.data;
   const path = (parts ? (parts[2] ?? "") : text).replace(/^\/+/, "");
-  if (text.startsWith("gs://") && !parts) throw new UserError(`A bucket path is gs://BUCKET/PATH; got "${text}".`);
+  if (text.startsWith("gs://") && !parts)
+    throw new UserError(`A bucket path is gs://BUCKET/PATH; got "${quotable(text)}".`);
   const illegal = path.split("/").some((part) => part === "." || part === "..");
-  if (illegal || hasControlCharacter(path)) {
-    throw new UserError(`A bucket path has no "." or ".." and no control characters in it; got "${text}".`);
+  if (illegal || nameProblem(path)) {
+    throw new UserError(`A bucket path has no "." or ".." and no control characters in it; got "${quotable(text)}".`);
   }
+  const bytes = Buffer.byteLength(path);
+  if (bytes > 1024) throw new UserError(`A bucket path has 1024 bytes at most; "${quotable(path, 60)}" has ${bytes}.`);
   return { bucket, path };
 }
 
@@ -39,14 +43,10 @@ export function requireWritable({ bucket, path }: BucketPath, environment: Envir
 export function localParts(name: string): string[] {
   const parts = name.split("/").filter((part) => part !== "");
   const legal = parts.length > 0 && parts.every((part) => part !== "." && part !== ".." && !/[\\:]/.test(part));
-  if (!legal || hasControlCharacter(name)) {
+  if (!legal || nameProblem(name)) {
     throw new UserError(
       `The object ${JSON.stringify(name)} has a name that cannot be a file here; it was not fetched.`,
     );
   }
   return parts;
-}
-
-function hasControlCharacter(text: string): boolean {
-  return [...text].some((character) => character < " " || character === "\u007f");
 }

@@ -2,8 +2,8 @@ import { Transform } from "node:stream";
 
 /** Where bytes are counted as they pass. */
 export interface Meter {
+  /** Fewer than none when bytes have to be sent once more. */
   add(bytes: number, file: string): void;
-  through(file: string): Transform;
 }
 
 export class Progress implements Meter {
@@ -16,18 +16,18 @@ export class Progress implements Meter {
     this.#tell = tell;
   }
 
-  /** Fewer than none when bytes have to be sent once more. */
   add(bytes: number, file: string): void {
     this.#done += bytes;
     this.#tell?.(Math.min(this.#done, this.#total), this.#total, file);
   }
+}
 
-  through(file: string): Transform {
-    return new Transform({
-      transform: (chunk: Buffer, _encoding, next) => {
-        this.add(chunk.length, file);
-        next(null, chunk);
-      },
-    });
-  }
+/** Counts the bytes of a file that pass through. */
+export function through(meter: Meter, file: string): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, next) => {
+      meter.add(chunk.length, file);
+      next(null, chunk);
+    },
+  });
 }

@@ -8,6 +8,7 @@ const LOCK =
 
 /** Every line of a requirements file that would let another file in tomorrow than today, with its number. */
 export function requirementProblems(text: string, file = "requirements.txt"): string[] {
+  if (text.includes("\0")) return [`${file} is no UTF-8 text (PowerShell's > writes UTF-16); save it as UTF-8`];
   const problems: string[] = [];
   for (const { line, value } of logicalLines(text)) {
     const at = `${file} line ${line}`;
@@ -34,10 +35,25 @@ export function requirementProblems(text: string, file = "requirements.txt"): st
       continue;
     }
     const requirement = value.replace(/\s--hash=\S+/g, "").trim();
-    if (!PIN.test(requirement)) problems.push(`${at}: "${shown(requirement)}" is not pinned to one version; ${LOCK}`);
+    const odd = elsewhere(requirement);
+    if (odd) problems.push(`${at}: "${shown(requirement)}" ${odd}`);
+    else if (!PIN.test(requirement))
+      problems.push(`${at}: "${shown(requirement)}" is not pinned to one version; ${LOCK}`);
     else if (!HASH.test(value)) problems.push(`${at}: "${shown(requirement)}" has no --hash=sha256:…; ${LOCK}`);
   }
   return problems;
+}
+
+/** Why a line can have no hash, whatever tool locks it. */
+function elsewhere(requirement: string): string | undefined {
+  const code = "put the code into the package itself";
+  if (/(^|@\s*)(git|hg|svn|bzr)\+/.test(requirement)) return `comes out of a repository and has no hash; ${code}`;
+  if (/^(\.{0,2}\/|\.{1,2}$|[A-Za-z]:[\\/])|(^|@\s*)file:/.test(requirement)) {
+    return `is a file of this computer, which the machine does not have; ${code}`;
+  }
+  if (/\$\{?\w/.test(requirement)) return "holds a variable, which the machine does not have; write its value";
+  if (/(^|@\s*)http:\/\//.test(requirement)) return "is fetched without encryption; use its https:// address";
+  return undefined;
 }
 
 /** Lines without comments, continued ones joined, under the number of their first. */

@@ -2,14 +2,14 @@
 // (cloud.google.com/storage/docs/performing-resumable-uploads). The session comes from the official client; its bytes
 // are sent here, because the client's own stream forgets the login at any endpoint but Google's (8.4.0).
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { access, mkdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { loginHeaders } from "./auth.ts";
 import { fileCrc } from "./checksum.ts";
-import { UserError } from "./errors.ts";
+import { retrying, UserError } from "./errors.ts";
 import type { Meter } from "./progress.ts";
 import type { Objects } from "./storage.ts";
 
@@ -32,10 +32,10 @@ export async function sendResumable(objects: Objects, bucket: string, upload: Up
   let counted = 0;
   let idle = 0;
   for (;;) {
-    const state = await ask(session.uri, upload.size);
+    const state = await retrying(() => ask(session.uri, upload.size));
     if (state === "gone") {
       await session.forget();
-      throw new Error(`the upload session of ${upload.file} is gone; run the command again`);
+      throw new UserError(`Google has forgotten the upload of ${upload.file} half way; run the command again.`);
     }
     if (state.done) {
       await session.forget();
@@ -46,8 +46,13 @@ export async function sendResumable(objects: Objects, bucket: string, upload: Up
     meter.add(state.offset - counted, upload.name);
     idle = state.offset > counted ? 0 : idle + 1;
     counted = state.offset;
-    if (idle > TRIES) throw new Error(`${upload.file} does not get through`);
+    if (idle > TRIES) {
+      throw new UserError(
+        `${upload.file} does not get through: the connection breaks again and again. Run the command again; it goes on at byte ${state.offset}.`,
+      );
+    }
     if (idle > 1) await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** idle));
+    await requireSame(upload);
     const body = createReadStream(upload.file, { start: state.offset });
     body.on("data", (chunk) => {
       counted += chunk.length;
@@ -84,6 +89,14 @@ async function put(uri: string, headers: Record<string, string>, body?: Readable
   return fetch(uri, { method: "PUT", headers: all, redirect: "manual", ...stream });
 }
 
+/** A file that shrank or went cannot be sent to its end; one that nobody may read not at all. */
+async function requireSame({ file, size, modified }: Upload): Promise<void> {
+  await access(file, constants.R_OK);
+  const now = await stat(file);
+  if (now.size === size && now.mtimeMs === modified) return;
+  throw new UserError(`${file} changed while it was uploaded; run the command again when nobody writes to it.`);
+}
+
 async function compare(upload: Upload, crc32c: string): Promise<void> {
   if (!crc32c || crc32c === (await fileCrc(upload.file))) return;
   throw new UserError(
@@ -104,14 +117,26 @@ async function openSession(objects: Objects, bucket: string, upload: Upload): Pr
   const forget = () => rm(record, { force: true });
   const old = await readFile(record, "utf8").catch(() => "");
   if (old) {
-    const { uri, begun } = JSON.parse(old) as { uri: string; begun: number };
+    const { uri, begun } = recordOf(old);
     const state = Date.now() - begun < SESSION_MS ? await ask(uri, upload.size).catch(() => "gone") : "gone";
     // A finished one was finished in an earlier life: what is in the bucket now may be something else.
     if (typeof state === "object" && !state.done) return { uri, forget };
   }
-  const [uri] = await (await objects.file(bucket, upload.name)).createResumableUpload();
+  const file = await objects.file(bucket, upload.name);
+  const [uri] = await retrying(() => file.createResumableUpload());
   // Who knows the address may write the object, so nobody else may read it.
   await mkdir(dirname(record), { recursive: true, mode: 0o700 });
   await writeFile(record, JSON.stringify({ uri, begun: Date.now() }), { mode: 0o600 });
   return { uri, forget };
+}
+
+/** What was written down about a session; one that lies in the distant past if it cannot be read. */
+function recordOf(text: string): { uri: string; begun: number } {
+  try {
+    const { uri, begun } = JSON.parse(text) as { uri?: unknown; begun?: unknown };
+    if (typeof uri === "string" && typeof begun === "number") return { uri, begun };
+  } catch {
+    // Cut off half way, or written by hand.
+  }
+  return { uri: "", begun: 0 };
 }

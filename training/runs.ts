@@ -3,6 +3,7 @@ import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { meant } from "./environment.ts";
 import { UserError } from "./errors.ts";
+import { quotable } from "./files.ts";
 import { isRunId, runMoment } from "./ids.ts";
 import { isSilent, reconciled } from "./reconcile.ts";
 import { changeStatus, readStored } from "./status.ts";
@@ -25,7 +26,6 @@ export async function readStatus(
   options: ReadOptions = {},
 ): Promise<RunStatus> {
   const { objects, buckets } = environment;
-  if (!isRunId(id)) throw await unknownRun(environment, id);
   const stored = await readStored(objects, buckets.data, id);
   if (!stored) throw await unknownRun(environment, id);
   return reconcile(environment, stored.status, options);
@@ -50,9 +50,7 @@ export async function reconcile(
 }
 
 export async function readSpec(environment: OpenEnvironment, id: string): Promise<RunSpec> {
-  const found = isRunId(id)
-    ? await environment.objects.readJson<RunSpec>(environment.buckets.data, `runs/${id}/spec.json`)
-    : undefined;
+  const found = await environment.objects.readJson<RunSpec>(environment.buckets.data, `runs/${id}/spec.json`);
   if (!found) throw await unknownRun(environment, id);
   return found.value;
 }
@@ -83,13 +81,33 @@ export async function listRuns(
   return { runs, more: ids.length - wanted.length };
 }
 
-async function unknownRun(environment: OpenEnvironment, id: string): Promise<UserError> {
+/** The word for the newest run, wherever a run is asked for. */
+export const LATEST = "latest";
+
+/** The id that is meant by what somebody typed: an id, `latest`, or the beginning or end of one id alone. */
+export async function resolveRun(environment: OpenEnvironment, text: string): Promise<string> {
+  if (isRunId(text)) return text;
   const ids = await listIds(environment);
+  const [newest] = ids;
+  if (text === LATEST && newest) return newest;
+  const fitting = text === "" ? [] : ids.filter((id) => id.startsWith(text) || id.endsWith(`-${text}`));
+  if (fitting.length === 1) return fitting[0]!;
+  if (fitting.length === 0) throw await unknownRun(environment, text, ids);
+  const shown = fitting.slice(0, 5).join(", ");
+  const more = fitting.length > 5 ? `, and ${fitting.length - 5} more` : "";
+  throw new UserError(`"${quotable(text)}" fits ${fitting.length} runs: ${shown}${more}. Name one of them.`);
+}
+
+async function unknownRun(environment: OpenEnvironment, id: string, known?: readonly string[]): Promise<UserError> {
+  const ids = known ?? (await listIds(environment));
+  const name = quotable(id, 60);
   if (ids.length === 0) {
     return new UserError(
-      `There is no run ${id}: the environment ${environment.environment} has had none. \`mlt train DIR\` starts one.`,
+      `There is no run ${name || '""'}: the environment ${environment.environment} has had none. \`mlt train DIR\` starts one.`,
     );
   }
   const latest = ids.slice(0, 3).join(", ");
-  return new UserError(`There is no run ${id} in ${environment.environment}.${meant(id, ids)} The latest: ${latest}`);
+  return new UserError(
+    `There is no run ${name || '""'} in ${environment.environment}.${meant(name, ids)} The latest: ${latest}`,
+  );
 }

@@ -1,7 +1,8 @@
 import type { File, Storage } from "@google-cloud/storage";
-import { login } from "./auth.ts";
-import { storageRoot } from "./endpoints.ts";
-import { explained, messageOf, statusOf, UserError } from "./errors.ts";
+import { login, loginHeaders } from "./auth.ts";
+import { crc32c, crcText } from "./checksum.ts";
+import { mediaUrl, storageRoot } from "./endpoints.ts";
+import { explained, messageOf, retrying, statusOf, UserError } from "./errors.ts";
 
 /** What was in an object when it was read. */
 export interface Content {
@@ -30,7 +31,8 @@ export class Conflict extends Error {
   override name = "Conflict";
 }
 
-const RETRY = { autoRetry: true, maxRetries: 5, totalTimeout: 120 };
+/** What is tried again, and for how long, is decided here (`retrying`): the client would try to reach nobody for a minute. */
+const RETRY = { autoRetry: false, maxRetries: 0 };
 
 /** The few things that this project does with objects, over Google's official client, loaded when it is first needed. */
 export class Objects {
@@ -39,8 +41,10 @@ export class Objects {
   client(): Promise<Storage> {
     this.#client ??= Promise.all([import("@google-cloud/storage"), login()]).then(([{ Storage }, authClient]) => {
       const apiEndpoint = storageRoot();
-      const options = { authClient, retryOptions: RETRY };
-      return new Storage(apiEndpoint ? { ...options, apiEndpoint, useAuthWithCustomEndpoint: true } : options);
+      const client = new Storage({ authClient, retryOptions: RETRY, apiEndpoint, useAuthWithCustomEndpoint: true });
+      // The client lets STORAGE_EMULATOR_HOST win over what it was told, for some of its calls.
+      client.baseUrl = `${apiEndpoint}/storage/v1`;
+      return client;
     });
     return this.#client;
   }
@@ -51,23 +55,13 @@ export class Objects {
 
   /** `undefined` if there is no such object (a missing bucket is an error). */
   async read(bucket: string, name: string, start = 0): Promise<Content | undefined> {
-    const file = await this.file(bucket, name);
-    const chunks: Buffer[] = [];
-    let generation = "";
     try {
-      const stream = file.createReadStream(start > 0 ? { start, validation: false } : {});
-      stream.on("response", (response: { headers: Record<string, string> }) => {
-        const headers = new Headers(response.headers);
-        generation = headers.get("x-goog-generation") ?? "";
-      });
-      for await (const chunk of stream) chunks.push(chunk as Buffer);
-      if (!generation) generation = String((await file.getMetadata())[0].generation ?? "");
+      return await retrying(() => media(bucket, name, start));
     } catch (error) {
-      if (statusOf(error) === 416) return { data: Buffer.alloc(0), generation };
+      if (statusOf(error) === 416) return { data: Buffer.alloc(0), generation: "" };
       if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
       throw explainedBucket(error, bucket, `Reading gs://${bucket}/${name}`);
     }
-    return { data: Buffer.concat(chunks), generation };
   }
 
   async readJson<T>(bucket: string, name: string): Promise<{ value: T; generation: string } | undefined> {
@@ -87,19 +81,27 @@ export class Objects {
     data: string | Buffer,
     options: { ifGeneration?: string | number; contentType?: string } = {},
   ): Promise<string> {
-    const file = await this.file(bucket, name);
     const { ifGeneration, contentType = "application/octet-stream" } = options;
+    let tries = 0;
     try {
-      await file.save(data, {
-        resumable: false,
-        contentType,
-        ...(ifGeneration === undefined ? {} : { preconditionOpts: { ifGenerationMatch: ifGeneration } }),
+      const file = await this.file(bucket, name);
+      await retrying(() => {
+        tries += 1;
+        return file.save(data, {
+          resumable: false,
+          contentType,
+          ...(ifGeneration === undefined ? {} : { preconditionOpts: { ifGenerationMatch: ifGeneration } }),
+        });
       });
+      return String(file.metadata.generation ?? "");
     } catch (error) {
-      if (statusOf(error) === 412) throw new Conflict(`gs://${bucket}/${name} changed in between`);
-      throw explainedBucket(error, bucket, `Writing gs://${bucket}/${name}`);
+      if (statusOf(error) !== 412) throw explainedBucket(error, bucket, `Writing gs://${bucket}/${name}`);
+      // The answer to an earlier try may have been lost, and what is there now is ours.
+      const there = tries > 1 ? await this.info(bucket, name) : undefined;
+      const bytes = Buffer.from(data);
+      if (there?.size === bytes.length && there.crc32c === crcText(crc32c(bytes))) return there.generation;
+      throw new Conflict(`gs://${bucket}/${name} changed in between`);
     }
-    return String(file.metadata.generation ?? "");
   }
 
   writeJson(bucket: string, name: string, value: unknown, ifGeneration?: string | number): Promise<string> {
@@ -112,7 +114,8 @@ export class Objects {
 
   async info(bucket: string, name: string): Promise<ObjectInfo | undefined> {
     try {
-      const [metadata] = await (await this.file(bucket, name)).getMetadata();
+      const file = await this.file(bucket, name);
+      const [metadata] = await retrying(() => file.getMetadata());
       return infoOf(metadata);
     } catch (error) {
       if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
@@ -125,13 +128,14 @@ export class Objects {
     bucket: string,
     query: { prefix: string; delimiter?: string; startOffset?: string; limit?: number },
   ): Promise<Listing> {
-    const handle = (await this.client()).bucket(bucket);
     const listing: Listing = { objects: [], prefixes: [] };
     const { limit, ...rest } = query;
     let page: Record<string, unknown> | null = { ...rest, autoPaginate: false, maxResults: limit ?? 1000 };
     try {
+      const handle = (await this.client()).bucket(bucket);
       while (page) {
-        const [files, next, response] = (await handle.getFiles(page)) as unknown as [
+        const wanted: Record<string, unknown> = page;
+        const [files, next, response] = (await retrying(() => handle.getFiles(wanted))) as unknown as [
           File[],
           Record<string, unknown> | null,
           { prefixes?: string[] },
@@ -145,6 +149,19 @@ export class Objects {
     }
     return listing;
   }
+}
+
+/** An object's contents from byte `start` on. */
+async function media(bucket: string, name: string, start: number): Promise<Content> {
+  const url = mediaUrl(bucket, name);
+  const headers = await loginHeaders(url);
+  if (start > 0) headers.set("range", `bytes=${start}-`);
+  const response = await fetch(url, { headers });
+  if (!response.ok) throw Object.assign(new Error((await response.text()).slice(0, 2000)), { status: response.status });
+  const whole = Buffer.from(await response.arrayBuffer());
+  // Who does not know ranges sends all of it.
+  const data = start > 0 && response.status !== 206 ? whole.subarray(start) : whole;
+  return { data, generation: response.headers.get("x-goog-generation") ?? "" };
 }
 
 function infoOf(metadata: File["metadata"]): ObjectInfo {

@@ -2,16 +2,17 @@
 // what arrives is compared by checksum.
 
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, realpath, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { loginHeaders } from "./auth.ts";
 import { fileCrc } from "./checksum.ts";
 import { mediaUrl } from "./endpoints.ts";
-import { explained, isTransient, statusOf, UserError } from "./errors.ts";
+import { explained, isTransient, Problems, retrying, statusOf, UserError } from "./errors.ts";
+import { fileError, fileReason, nameProblem, quotable } from "./files.ts";
 import type { BucketPath } from "./paths.ts";
 import { localParts } from "./paths.ts";
-import { type Meter, Progress } from "./progress.ts";
+import { type Meter, Progress, through } from "./progress.ts";
 import { sendResumable, type Upload } from "./resumable.ts";
 import type { ObjectInfo, Objects } from "./storage.ts";
 
@@ -33,6 +34,10 @@ const AT_ONCE = 6;
 const TRIES = 5;
 /** Above this, an upload keeps a session and can go on after it was broken off. */
 const RESUMABLE_BYTES = 8 * 1024 * 1024;
+/** Cloud Storage's own limit. */
+const NAME_BYTES = 1024;
+/** Folders of every data bucket, also while nothing is in them. */
+const TOPS = ["input", "output"];
 
 /** Uploads a file, or a folder's contents, to below a path. */
 export async function putFiles(
@@ -42,19 +47,31 @@ export async function putFiles(
   options: TransferOptions = {},
 ): Promise<TransferReport> {
   const info = await stat(source).catch(() => undefined);
-  if (!info) throw new UserError(`There is no file or folder ${source} to upload.`);
-  const base = target.path.replace(/\/+$/, "");
-  const uploads: Upload[] = [];
-  if (info.isDirectory()) await collect(source, base, uploads, await realpath(source));
-  else {
-    const name = target.path === "" || target.path.endsWith("/") ? join2(base, basename(source)) : base;
-    uploads.push({ file: source, name, size: info.size, modified: info.mtimeMs });
+  if (!info) throw new UserError(`There is no file or folder "${quotable(source)}" to upload.`);
+  if (!info.isDirectory() && !info.isFile()) {
+    throw new UserError(
+      `Only files and folders are uploaded; ${source} is a device or a pipe. Write it to a file first.`,
+    );
   }
-  if (uploads.length === 0) throw new UserError(`The folder ${source} is empty; nothing was uploaded.`);
-  const there = new Map<string, ObjectInfo>();
-  const prefix = info.isDirectory() && base ? `${base}/` : base;
-  const listing = await objects.list(target.bucket, { prefix });
-  for (const object of listing.objects) there.set(object.name, object);
+  let base = target.path.replace(/\/+$/, "");
+  const listing = await objects.list(target.bucket, { prefix: info.isDirectory() && base ? `${base}/` : base });
+  const there = new Map(listing.objects.map((object) => [object.name, object]));
+  const uploads: Upload[] = [];
+  const problems: string[] = [];
+  if (info.isDirectory()) await collect(source, base, uploads, problems);
+  else {
+    // As `cp` does: a file goes into a folder that is there.
+    const isFolder = target.path === "" || target.path.endsWith("/") || TOPS.includes(base) || hasBelow(there, base);
+    if (isFolder) base = join2(base, basename(source).normalize("NFC"));
+    uploads.push({ file: source, name: base, size: info.size, modified: info.mtimeMs });
+  }
+  for (const { file, name } of uploads) {
+    const bytes = Buffer.byteLength(name);
+    if (bytes > NAME_BYTES)
+      problems.push(`${quotable(file)} would have a name of ${bytes} bytes, ${NAME_BYTES} is the most`);
+  }
+  if (problems.length > 0) throw new Problems("Nothing was uploaded", problems);
+  if (uploads.length === 0) throw new UserError(`The folder ${source} holds no file; nothing was uploaded.`);
 
   const meter = new Progress(
     uploads.reduce((sum, upload) => sum + upload.size, 0),
@@ -62,25 +79,41 @@ export async function putFiles(
   );
   return transfer(uploads, async (upload) => {
     const old = there.get(upload.name);
-    if (old && old.size === upload.size && old.crc32c === (await fileCrc(upload.file))) {
-      meter.add(upload.size, upload.name);
-      return undefined;
+    try {
+      if (old && old.size === upload.size && old.crc32c === (await fileCrc(upload.file))) {
+        meter.add(upload.size, upload.name);
+        return undefined;
+      }
+      await send(objects, target.bucket, upload, meter);
+    } catch (error) {
+      throw fileError(error, `Reading ${upload.file}`);
     }
-    await send(objects, target.bucket, upload, meter);
     return upload.size;
   });
 }
 
-async function collect(folder: string, base: string, uploads: Upload[], root: string): Promise<void> {
-  for (const entry of (await readdir(folder, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+function hasBelow(there: ReadonlyMap<string, ObjectInfo>, base: string): boolean {
+  return [...there.keys()].some((name) => name.startsWith(`${base}/`));
+}
+
+async function collect(folder: string, base: string, uploads: Upload[], problems: string[]): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    problems.push(`${quotable(folder)} cannot be read: ${fileReason(error) ?? String(error)}`);
+    return [];
+  });
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);
     const name = join2(base, entry.name.normalize("NFC"));
-    if (entry.isDirectory()) await collect(path, name, uploads, root);
+    const wrong = nameProblem(entry.name);
+    if (wrong) problems.push(`${quotable(path)} has ${wrong}; rename it`);
+    else if (entry.isDirectory()) await collect(path, name, uploads, problems);
     else {
       const info = await stat(path).catch(() => undefined);
-      if (!info?.isFile())
-        throw new UserError(`${path} is no regular file; only files are uploaded. Move it out of ${root}.`);
-      uploads.push({ file: path, name, size: info.size, modified: info.mtimeMs });
+      if (info?.isFile()) uploads.push({ file: path, name, size: info.size, modified: info.mtimeMs });
+      else if (!info)
+        problems.push(`${path} ${entry.isSymbolicLink() ? "is a link to nothing" : "cannot be read"}; remove it`);
+      else if (info.isDirectory()) problems.push(`${path} is a link to a folder; put the folder itself there`);
+      else problems.push(`${path} is neither file nor folder; remove it`);
     }
   }
 }
@@ -89,8 +122,22 @@ async function send(objects: Objects, bucket: string, upload: Upload, meter: Met
   try {
     if (upload.size > RESUMABLE_BYTES) return await sendResumable(objects, bucket, upload, meter);
     const file = await objects.file(bucket, upload.name);
-    const stream = file.createWriteStream({ resumable: false, validation: "crc32c" });
-    await pipeline(createReadStream(upload.file), meter.through(upload.name), stream);
+    await retrying(async () => {
+      let counted = 0;
+      const counting: Meter = {
+        add: (bytes) => {
+          counted += bytes;
+          meter.add(bytes, upload.name);
+        },
+      };
+      const stream = file.createWriteStream({ resumable: false, validation: "crc32c" });
+      try {
+        await pipeline(createReadStream(upload.file), through(counting, upload.name), stream);
+      } catch (error) {
+        meter.add(-counted, upload.name);
+        throw error;
+      }
+    });
   } catch (error) {
     throw missingBucket(error, bucket) ?? explained(error, `Uploading ${upload.file}`);
   }
@@ -126,7 +173,11 @@ export async function fetchFiles(
       meter.add(object.size, object.name);
       return undefined;
     }
-    await receive(source.bucket, object, file, meter);
+    try {
+      await receive(source.bucket, object, file, meter);
+    } catch (error) {
+      throw fileError(error, `Writing ${file}`);
+    }
     return object.size;
   });
 }
@@ -145,6 +196,7 @@ async function receive(bucket: string, object: ObjectInfo, file: string, meter: 
     } catch (error) {
       const gone = statusOf(error) === 404;
       if (gone) throw new UserError(`gs://${bucket}/${object.name} does not exist any more; run the command again.`);
+      if (fileReason(error)) throw error;
       if ((statusOf(error) !== undefined && !isTransient(error)) || idle >= TRIES) {
         throw explained(error, `Downloading gs://${bucket}/${object.name}`);
       }
@@ -176,7 +228,7 @@ async function append(bucket: string, object: ObjectInfo, part: string, start: n
   }
   // Who does not know ranges sends all of it.
   const flags = start > 0 && response.status === 206 ? "a" : "w";
-  await pipeline(response.body, meter.through(object.name), createWriteStream(part, { flags }));
+  await pipeline(response.body, through(meter, object.name), createWriteStream(part, { flags }));
 }
 
 function missingBucket(error: unknown, bucket: string): UserError | undefined {
