@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { clientVariables } from "../../cli/local/variables.ts";
-import { openStack } from "../../engine/automation.ts";
+import { type OpenStack, openStack } from "../../engine/automation.ts";
 import { providerEnvironment } from "../../engine/endpoints.ts";
 import program from "../../index.ts";
 import { LONG_TOKEN_SECONDS } from "../../localcloud/daemon.ts";
@@ -45,6 +45,8 @@ export interface LiveEnvironment {
   readonly variables: NodeJS.ProcessEnv;
   readonly zones: string[];
   readonly buckets: { data: string; scratch: string };
+  /** The stacks' outputs, by the stack's name. */
+  readonly outputs: Record<string, Record<string, unknown>>;
   mlt(...args: string[]): Running;
   /** Writes a training package; returns its folder. `train.py` is its program. */
   pack(name: string, trainer: string, requirements?: string): string;
@@ -68,36 +70,48 @@ export interface LiveEnvironment {
   close(): Promise<void>;
 }
 
-const STACK = "live";
 /** Nothing here takes so long unless it hangs; the suite's own limit is shorter than this would be for all of it. */
 const PATIENCE_MS = 120_000;
 
-export async function createEnvironment(config: Record<string, unknown> = {}): Promise<LiveEnvironment> {
+/** A stack and its settings; the project is the cloud's. */
+export interface StackOf {
+  name: string;
+  config?: Record<string, unknown>;
+}
+
+/** @param stacks made one after the other; the last is the environment that `mlt` works with */
+export async function createEnvironment(stacks: readonly StackOf[] = [{ name: "live" }]): Promise<LiveEnvironment> {
   const driver = await chooseDriver(process.env.MLT_TEST_GUEST as GuestLevel | undefined);
   await driver.prepare((line) => console.log(line));
   const folder = mkdtempSync(join(tmpdir(), "mlt-e2e-"));
   const cloudFolder = join(folder, "cloud");
   const log: string[] = [];
   const cloud = await startLocalCloud({ stateFolder: cloudFolder, driver, log: (line) => log.push(line) });
-  const stack = await openStack({
-    stack: STACK,
-    program,
-    folder: join(folder, "pulumi"),
-    environment: providerEnvironment({ url: cloud.operatorUrl }),
-    config: { "gcp:project": cloud.project, ...config },
-  });
+  const opened: OpenStack[] = [];
   const close = async () => {
-    await stack.close();
+    for (const stack of opened) await stack.close();
     await cloud.close();
     rmSync(folder, { recursive: true, force: true });
   };
+  const all: Record<string, Record<string, unknown>> = {};
   try {
-    await stack.up();
+    for (const { name, config } of stacks) {
+      const stack = await openStack({
+        stack: name,
+        program,
+        folder: join(folder, "pulumi"),
+        environment: providerEnvironment({ url: cloud.operatorUrl }),
+        config: { "gcp:project": cloud.project, ...config },
+      });
+      opened.push(stack);
+      await stack.up();
+      all[name] = await stack.outputs();
+    }
   } catch (error) {
     await close();
     throw error;
   }
-  const outputs = await stack.outputs();
+  const outputs = all[stacks.at(-1)?.name ?? ""] ?? {};
   const bucket = (output: string) => String(outputs[output]).replace("gs://", "");
   const buckets = { data: bucket("dataBucketUrl"), scratch: bucket("scratchBucketUrl") };
   const token = cloud.cloud.tokens.issue({ kind: "operator" }, LONG_TOKEN_SECONDS).access_token;
@@ -145,6 +159,7 @@ export async function createEnvironment(config: Record<string, unknown> = {}): P
     variables,
     zones: (await json<{ zones: string[] }>("environment.json")).zones,
     buckets,
+    outputs: all,
     object,
     compute,
     machines,
@@ -189,7 +204,7 @@ export async function createEnvironment(config: Record<string, unknown> = {}): P
       return ((await response.json()) as { resources: Record<string, string[]> }).resources;
     },
     async destroy() {
-      await stack.destroy();
+      for (const stack of opened.toReversed()) await stack.destroy();
     },
     close,
   };
