@@ -42,7 +42,7 @@ async function handle(
   const rawPath = withProjectId(cloud, door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent));
   const path = decoded(rawPath);
   const method = overridden(raw);
-  const query = new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
+  const query = parameters(at < 0 ? "" : url.slice(at + 1));
   const wanted = projectByNumber(cloud, query.get("project"));
   if (wanted) query.set("project", wanted);
 
@@ -105,6 +105,15 @@ function decoded(rawPath: string): string {
   } catch {
     throw new GoogleError(400, "badRequest", `The path ${JSON.stringify(rawPath)} is not valid percent-encoding.`);
   }
+}
+
+function parameters(text: string): URLSearchParams {
+  const query = new URLSearchParams(text);
+  // Bytes that are no UTF-8 would be replaced in silence, and the name of an object be another.
+  if (/\ufffd/.test([...query].flat().join("")) && !/%EF%BF%BD/i.test(text)) {
+    throw new GoogleError(400, "badRequest", `The query ${JSON.stringify(text)} is not valid UTF-8.`);
+  }
+  return query;
 }
 
 /** Google's APIs take the method from this header where a client cannot send it. */

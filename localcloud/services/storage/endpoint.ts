@@ -76,6 +76,9 @@ export function partial(call: Call, reply: Reply | undefined): Reply | undefined
  * `known` are those that Google has and this service has not.
  */
 export function checkBody(body: object, path: string, modelled: string[], ignored: string[], known: string[]): void {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw invalid(`Invalid value for ${path.replace(/\.$/, "")}: an object is needed.`);
+  }
   for (const [name, value] of Object.entries(body)) {
     if (modelled.includes(name) || ignored.includes(name)) continue;
     if (known.includes(name)) {

@@ -39,6 +39,8 @@ test("objects are listed by prefix, delimiter and offset, in any page size", asy
     ],
     [{ startOffset: "b/one", endOffset: "d" }, ["b/one", "b/two", "c/only"], []],
     [{ prefix: "b/", startOffset: "b/p" }, ["b/two"], []],
+    [{ matchGlob: "b/[!o]*" }, ["b/two"], []],
+    [{ matchGlob: `${"*".repeat(400)}{a,b}${"*".repeat(400)}no` }, [], []],
     [{ matchGlob: "**/one" }, ["b/one"], []],
     [{ matchGlob: "b/*" }, ["b/", "b/one", "b/two"], []],
     [{ matchGlob: "{a.*,b/[ot]*}" }, ["a.txt", "b/one", "b/two"], []],
@@ -51,7 +53,16 @@ test("objects are listed by prefix, delimiter and offset, in any page size", asy
   }
   const part = await server.call("GET", "/storage/v1/b/list-bucket/o?fields=items(name,size),prefixes&maxResults=1");
   assert.deepEqual(part.json, { items: [{ name: "a.txt", size: "5" }] });
-  for (const query of ["maxResults=-1", "maxResults=x", "pageToken=%7B", "versions=maybe", "matchGlob=%5Ba"]) {
+  for (const query of [
+    "maxResults=-1",
+    "maxResults=x",
+    "pageToken=%7B",
+    "versions=maybe",
+    "matchGlob=%5Ba",
+    "matchGlob=%5Bz-a%5D",
+    "matchGlob=%7Ba",
+    "prefix=%ff",
+  ]) {
     assert.equal((await server.call("GET", `/storage/v1/b/list-bucket/o?${query}`)).status, 400, query);
   }
   assert.equal((await server.call("GET", "/storage/v1/b/list-bucket/o?filter=x")).status, 501);
