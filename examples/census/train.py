@@ -12,6 +12,10 @@ import json
 import os
 import time
 
+# The threads of xgboost wait for each other thousands of times a second. Asleep they leave the processor to whatever
+# else runs there; on a machine with other work a training takes a tenth of the time. Read when the library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import joblib
 from scipy.stats import loguniform, randint, uniform
 from sklearn.compose import ColumnTransformer
