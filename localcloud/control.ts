@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Principal } from "./core/access.ts";
+import { readMembers } from "./core/body.ts";
 import type { Cloud } from "./core/cloud.ts";
 import { GoogleError, rpcError } from "./core/errors.ts";
 import type { Fault } from "./core/faults.ts";
@@ -73,7 +74,11 @@ export function controlRouter(options: ControlOptions): Router {
       project: owner = project,
       zone,
       instance,
-    } = await call.json<{ project?: string; zone?: string; instance?: string }>();
+    } = await readMembers<{ project?: string; zone?: string; instance?: string }>(call, {
+      project: "text",
+      zone: "text",
+      instance: "text",
+    });
     const path = `projects/${owner}/zones/${zone}/instances/${instance}`;
     if (!machines.isOn(path)) throw rpcError(404, `No machine runs at ${path}.`);
     void machines.preempt(path);
@@ -124,7 +129,7 @@ export function controlRouter(options: ControlOptions): Router {
       "PUT",
       "/local/v1/groups/{group}",
       operator(async (call) => {
-        const { members = [] } = await call.json<{ members?: string[] }>();
+        const { members = [] } = await readMembers<{ members?: string[] }>(call, { members: "texts" });
         return {
           json: {
             members: state.collection<string[]>("iam.groups").set((call.params.group ?? "").toLowerCase(), members),
@@ -135,7 +140,9 @@ export function controlRouter(options: ControlOptions): Router {
     .on(
       "POST",
       "/local/v1/token",
-      operator(async (call) => ({ json: tokens.issue(principalOf(await call.json())) })),
+      operator(async (call) => ({
+        json: tokens.issue(principalOf(await readMembers<Wanted>(call, { serviceAccount: "text", user: "text" }))),
+      })),
     )
     .on(
       "POST",
@@ -150,7 +157,12 @@ export function controlRouter(options: ControlOptions): Router {
     );
 }
 
-function principalOf({ serviceAccount, user }: { serviceAccount?: string; user?: string }): Principal {
+interface Wanted {
+  serviceAccount?: string;
+  user?: string;
+}
+
+function principalOf({ serviceAccount, user }: Wanted): Principal {
   if (serviceAccount) return { kind: "serviceAccount", email: serviceAccount };
   if (user) return { kind: "user", email: user };
   return { kind: "operator" };

@@ -100,10 +100,12 @@ export const NOTES: readonly Note[] = [
   },
   {
     group: "Compute: images",
-    routes: collection("images"),
+    routes: collection("(images|imageFamilyViews)"),
     callers: "provider, gcloud, mlt",
-    modelled: "own images from disks, families with deprecation, Google's public images by name and family",
-    notModelled: "import from a file, licences' effect",
+    modelled:
+      "own images from disks, families with deprecation, families as zones see them, Google's public images of the catalogue by name and family",
+    notModelled:
+      "import from a file, licences' effect, Google's other image projects (404: gcloud's list of all standard images warns of them)",
   },
   {
     group: "Compute: disks",

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Binding, Policy } from "../access.ts";
+import { checkMembers } from "../body.ts";
 import { GoogleError, notModelled } from "../errors.ts";
 import type { State } from "../state.ts";
 import { compileCondition } from "./cel.ts";
@@ -36,7 +37,7 @@ export interface PolicyChange {
  */
 export function acceptPolicy(change: PolicyChange): Policy {
   const { current, next } = change;
-  refuseUnknownMembers(next);
+  checkPolicyShape(next);
   if (next.etag && next.etag !== current.etag) {
     throw new GoogleError(
       change.conflict ?? 409,
@@ -104,9 +105,7 @@ export function holdsMember(policy: Policy, member: string): boolean {
 
 function mergeBindings(bindings: Binding[]): Binding[] {
   const merged = new Map<string, Binding>();
-  for (const { role, members, condition, ...rest } of bindings) {
-    const unknown = Object.keys(rest).filter((name) => name !== "kind");
-    if (unknown.length > 0) throw notModelled(`the binding member ${unknown.join(", ")}`);
+  for (const { role, members, condition } of bindings) {
     if (typeof role !== "string" || role === "") throw bad("Role name must not be empty.");
     if (!Array.isArray(members) || members.length === 0) continue; // Google drops bindings without members
     const key = `${role} ${JSON.stringify(condition ?? null)}`;
@@ -137,10 +136,6 @@ function checkBinding({ state, project, bindable, current }: PolicyChange, bindi
       throw bad(`Conditions can't be set on bindings with public principals (${member}).`);
   }
   if (!condition) return;
-  const unknown = Object.keys(condition).filter(
-    (name) => !["title", "description", "expression", "location"].includes(name),
-  );
-  if (unknown.length > 0) throw notModelled(`the condition member ${unknown.join(", ")}`);
   if (isBasicRole(role)) throw bad(`Conditions can't be set on the basic role ${role}.`);
   if (!condition.title) throw bad("A condition needs a title.");
   if (condition.title.length > 100) throw bad("A condition's title may have 100 characters at most.");
@@ -213,11 +208,36 @@ function keysOf(resource: string, bindings: Binding[]): string[] {
   return bindings.flatMap((binding) => binding.members.map((member) => grantKey(resource, binding, member)));
 }
 
-function refuseUnknownMembers(policy: Policy): void {
-  const known = ["version", "etag", "bindings", "auditConfigs", "kind", "resourceId"];
-  const unknown = Object.keys(policy).filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw bad(`Invalid JSON payload received. Unknown name "${unknown[0]}" at 'policy': Cannot find field.`);
+/** Refuses what is no policy at all: nothing of a malformed one may take effect. */
+export function checkPolicyShape(policy: Policy): void {
+  const { bindings = [] } = checkMembers<Policy & { kind?: string; resourceId?: string }>(policy, "policy", {
+    version: "number",
+    etag: "text",
+    bindings: "objects",
+    auditConfigs: "objects",
+    kind: "text",
+    resourceId: "text",
+  });
+  for (const [index, { condition, ...binding }] of bindings.entries()) {
+    const path = `policy.bindings[${index}]`;
+    checkMembers<Partial<Binding> & { kind?: string }>(
+      condition === undefined ? binding : { ...binding, condition },
+      path,
+      {
+        role: "text",
+        members: "texts",
+        condition: "object",
+        kind: "text",
+      },
+    );
+    if (condition) {
+      checkMembers<NonNullable<Binding["condition"]> & { location?: string }>(condition, `${path}.condition`, {
+        title: "text",
+        description: "text",
+        expression: "text",
+        location: "text",
+      });
+    }
   }
 }
 

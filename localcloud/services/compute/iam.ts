@@ -1,10 +1,11 @@
-import { createHash } from "node:crypto";
+import { acceptPolicy, policyFor } from "../../core/access/policy.ts";
 import type { Policy } from "../../core/access.ts";
+import { readMembers } from "../../core/body.ts";
 import { GoogleError } from "../../core/errors.ts";
 import type { Call, Router } from "../../core/http.ts";
 import { allowQuery, onOne, pathIn, type Scope, storedPath } from "./collection.ts";
 import type { Compute } from "./context.ts";
-import { notFound, split } from "./links.ts";
+import { invalid, notFound, split } from "./links.ts";
 
 const KINDS: [Scope, string][] = [
   ["zones", "instances"],
@@ -27,34 +28,31 @@ export function addIam(router: Router, compute: Compute): void {
     const current = (path: string): Policy => compute.policies().get(path) ?? { version: 1, etag: "ACAB" };
     onOne(router, scope, plural, "GET", "getIamPolicy", (call) => {
       allowQuery(call, "optionsRequestedPolicyVersion");
-      return { json: current(target(call, "getIamPolicy")) };
+      const version = call.query.get("optionsRequestedPolicyVersion") ?? "0";
+      if (!/^\d+$/.test(version)) throw invalid("optionsRequestedPolicyVersion", version, "Must be 0, 1 or 3.");
+      return { json: policyFor(current(target(call, "getIamPolicy")), Number(version)) };
     });
     onOne(router, scope, plural, "POST", "setIamPolicy", async (call) => {
       allowQuery(call);
-      const { policy, ...rest } = await call.json<{ policy?: Policy; bindings?: Policy["bindings"]; etag?: string }>();
+      const { policy, ...rest } = await readMembers<{ policy?: Policy; bindings?: Policy["bindings"]; etag?: string }>(
+        call,
+        { policy: "object", bindings: "objects", etag: "text" },
+      );
       const path = target(call, "setIamPolicy");
-      const given: Policy = policy ?? rest;
-      if (given.etag !== undefined && given.etag !== current(path).etag) {
-        throw new GoogleError(
-          409,
-          "aborted",
-          "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.",
-        );
-      }
-      const conditional = (given.bindings ?? []).some(({ condition }) => condition);
-      if (conditional && given.version !== 3) {
-        throw new GoogleError(400, "invalid", "Policies with conditions need version 3.");
-      }
-      const content = { version: given.version ?? 1, bindings: given.bindings ?? [] };
-      const etag = createHash("sha256")
-        .update(JSON.stringify([content, current(path).etag]))
-        .digest("base64")
-        .slice(0, 12);
-      return { json: compute.policies().set(path, { ...content, etag }) };
+      const { state, now } = compute.cloud;
+      const accepted = acceptPolicy({
+        state,
+        now,
+        project: split(path).project,
+        resource: path,
+        current: current(path),
+        next: policy ?? rest,
+      });
+      return { json: compute.policies().set(path, accepted) };
     });
     onOne(router, scope, plural, "POST", "testIamPermissions", async (call) => {
       allowQuery(call);
-      const { permissions = [] } = await call.json<{ permissions?: string[] }>();
+      const { permissions = [] } = await readMembers<{ permissions?: string[] }>(call, { permissions: "texts" });
       const path = target(call);
       const held = permissions.filter((permission) => holds(compute, call, permission, path));
       return { json: held.length > 0 ? { permissions: held } : {} };

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { acceptPolicy, newEtag, policyFor } from "../../core/access/policy.ts";
 import { ACCOUNTS, type ServiceAccount } from "../../core/access/records.ts";
 import type { Policy, Resource } from "../../core/access.ts";
+import { checkMembers, readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { rpcError } from "../../core/errors.ts";
 import { type Call, type Reply, Router } from "../../core/http.ts";
@@ -38,7 +39,10 @@ export function serviceAccountsService(cloud: Cloud): Router {
       ...projectResource(found),
       service: "iam.googleapis.com",
     });
-    const body = await call.json<{ accountId?: string; serviceAccount?: Partial<ServiceAccount> }>();
+    const body = await readMembers<{ accountId?: string; serviceAccount?: Partial<ServiceAccount> }>(call, {
+      accountId: "text",
+      serviceAccount: "object",
+    });
     const id = body.accountId ?? "";
     if (id.length < 6 || id.length > 30) {
       throw rpcError(400, `The account ID ${JSON.stringify(id)} does not have a length between 6 and 30.`);
@@ -72,7 +76,10 @@ export function serviceAccountsService(cloud: Cloud): Router {
 
   async function patch(call: Call): Promise<Reply> {
     const account = authorised(call, "iam.serviceAccounts.update");
-    const body = await call.json<{ serviceAccount?: Partial<ServiceAccount>; updateMask?: string }>();
+    const body = await readMembers<{ serviceAccount?: Partial<ServiceAccount>; updateMask?: string }>(call, {
+      serviceAccount: "object",
+      updateMask: "text",
+    });
     const texts = checkTexts(body.serviceAccount ?? {});
     const mask = (body.updateMask ?? "")
       .split(",")
@@ -91,7 +98,10 @@ export function serviceAccountsService(cloud: Cloud): Router {
 
   async function writePolicy(call: Call): Promise<Reply> {
     const account = authorised(call, "iam.serviceAccounts.setIamPolicy");
-    const { policy: next = {} } = await call.json<{ policy?: Policy }>();
+    const { policy: next = {} } = await readMembers<{ policy?: Policy; updateMask?: string }>(call, {
+      policy: "object",
+      updateMask: "text",
+    });
     const resource = accountResource(account).name;
     const policy = acceptPolicy({
       state,
@@ -141,7 +151,7 @@ export function serviceAccountsService(cloud: Cloud): Router {
     .on("POST", `${ONE}:setIamPolicy`, writePolicy)
     .on("POST", `${ONE}:testIamPermissions`, async (call) => {
       const account = findAccount(state, call.params.project ?? "", call.params.account ?? "");
-      const { permissions = [] } = await call.json<{ permissions?: string[] }>();
+      const { permissions = [] } = await readMembers<{ permissions?: string[] }>(call, { permissions: "texts" });
       const held = permissions.filter((each) => access.allowed(call.principal, each, accountResource(account)));
       return { json: held.length > 0 ? { permissions: held } : {} };
     });
@@ -182,10 +192,24 @@ function show({ email, project: owner, uniqueId, displayName, description, disab
   };
 }
 
-function checkTexts({ displayName, description }: Partial<ServiceAccount>): {
+interface Texts {
   displayName?: string;
   description?: string;
-} {
+}
+
+/** What a caller may set; what else an account shows may be sent back with it and changes nothing. */
+function checkTexts(account: object): Texts {
+  const { displayName, description } = checkMembers<Texts & Record<string, unknown>>(account, "serviceAccount", {
+    displayName: "text",
+    description: "text",
+    name: "text",
+    projectId: "text",
+    uniqueId: "text",
+    email: "text",
+    etag: "text",
+    oauth2ClientId: "text",
+    disabled: "truth",
+  });
   if (Buffer.byteLength(displayName ?? "") > 100) throw rpcError(400, "The display name may have 100 bytes at most.");
   if (Buffer.byteLength(description ?? "") > 256) throw rpcError(400, "The description may have 256 bytes at most.");
   return { displayName, description };

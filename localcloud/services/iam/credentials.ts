@@ -1,4 +1,5 @@
 import { serviceAccount } from "../../core/access/records.ts";
+import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { notModelled, rpcError } from "../../core/errors.ts";
 import { Router } from "../../core/http.ts";
@@ -19,7 +20,15 @@ export function credentialsService(cloud: Cloud): Router {
     .on("POST", "/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken", async (call) => {
       const account = findAccount(state, "-", call.params.account ?? "");
       access.require(call.principal, "iam.serviceAccounts.getAccessToken", accountResource(account));
-      const { scope = [], lifetime = "3600s", delegates = [] } = await call.json<TokenRequest>();
+      const {
+        scope = [],
+        lifetime = "3600s",
+        delegates = [],
+      } = await readMembers<TokenRequest>(call, {
+        scope: "texts",
+        lifetime: "text",
+        delegates: "texts",
+      });
       if (delegates.length > 0) throw notModelled("a chain of delegates");
       if (scope.length === 0) throw rpcError(400, "Request contains an invalid argument: scope is empty.");
       const seconds = Number(/^(\d+)(\.\d+)?s$/.exec(lifetime)?.[1] ?? Number.NaN);

@@ -2,6 +2,7 @@ import { PERMISSIONS } from "../../core/access/permissions.ts";
 import { newEtag } from "../../core/access/policy.ts";
 import { CUSTOM_ROLES, type CustomRole } from "../../core/access/records.ts";
 import { predefinedRole, predefinedRoles } from "../../core/access/roles.ts";
+import { checkMembers, readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { notModelled, rpcError } from "../../core/errors.ts";
 import { type Call, type Reply, Router } from "../../core/http.ts";
@@ -44,7 +45,10 @@ export function customRolesService(cloud: Cloud): Router {
 
   async function create(call: Call): Promise<Reply> {
     const projectId = owner(call, "iam.roles.create");
-    const { roleId = "", role = {} } = await call.json<{ roleId?: string; role?: Partial<CustomRole> }>();
+    const { roleId = "", role = {} } = await readMembers<{ roleId?: string; role?: Partial<CustomRole> }>(call, {
+      roleId: "text",
+      role: "object",
+    });
     if (!/^[A-Za-z0-9_.]{3,64}$/.test(roleId)) {
       throw rpcError(
         400,
@@ -133,7 +137,10 @@ export function customRolesService(cloud: Cloud): Router {
       return { json: show(roles.set(role.name, { ...rest, deleted: false, etag: newEtag() })) };
     })
     .on("POST", "/iam/v1/permissions:queryTestablePermissions", async (call) => {
-      const { fullResourceName = "" } = await call.json<{ fullResourceName?: string }>();
+      const { fullResourceName = "" } = await readMembers<{ fullResourceName?: string; pageSize?: number }>(call, {
+        fullResourceName: "text",
+        pageSize: "number",
+      });
       // gcloud forms the name from the address at which it finds Resource Manager.
       if (!/^\/\/[^/]+(\/crm)?\/projects\/[^/]+$/.test(fullResourceName)) {
         throw notModelled(`the testable permissions of ${fullResourceName || "no resource"}`);
@@ -161,7 +168,20 @@ export function customRolesService(cloud: Cloud): Router {
     });
 }
 
-function checked({ title, description, includedPermissions, stage }: Partial<CustomRole>): Partial<CustomRole> {
+function checked(role: Partial<CustomRole>): Partial<CustomRole> {
+  const { title, description, includedPermissions, stage } = checkMembers<Partial<Omit<CustomRole, "deletedAt">>>(
+    role,
+    "role",
+    {
+      name: "text",
+      title: "text",
+      description: "text",
+      includedPermissions: "texts",
+      stage: "text",
+      etag: "text",
+      deleted: "truth",
+    },
+  );
   if ((title ?? "").length > 100) throw rpcError(400, "The title of a role may have 100 characters at most.");
   if ((description ?? "").length > 300)
     throw rpcError(400, "The description of a role may have 300 characters at most.");

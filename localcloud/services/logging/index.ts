@@ -1,3 +1,4 @@
+import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { notModelled, rpcError } from "../../core/errors.ts";
 import { Router } from "../../core/http.ts";
@@ -5,6 +6,7 @@ import { Router } from "../../core/http.ts";
 interface WriteRequest {
   logName?: string;
   resource?: unknown;
+  labels?: unknown;
   entries?: { logName?: string; textPayload?: string; jsonPayload?: unknown }[];
   dryRun?: boolean;
   partialSuccess?: boolean;
@@ -13,7 +15,14 @@ interface WriteRequest {
 /** Cloud Logging v2: entries are checked and taken; nothing reads them again. */
 export function loggingService({ access }: Cloud): Router {
   return new Router().on("POST", "/logging/v2/entries:write", async (call) => {
-    const { logName, entries = [] } = await call.json<WriteRequest>();
+    const { logName, entries = [] } = await readMembers<WriteRequest>(call, {
+      logName: "text",
+      entries: "objects",
+      resource: "object",
+      labels: "object",
+      partialSuccess: "truth",
+      dryRun: "truth",
+    });
     if (entries.length === 0) throw rpcError(400, "The request has no log entries.");
     for (const entry of entries) {
       const name = entry.logName ?? logName ?? "";

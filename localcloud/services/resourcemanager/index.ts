@@ -1,6 +1,7 @@
 import { acceptPolicy, policyFor } from "../../core/access/policy.ts";
 import { PROJECT_POLICIES, projectPolicy } from "../../core/access/records.ts";
 import type { Policy, Resource } from "../../core/access.ts";
+import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { type Call, type Reply, Router } from "../../core/http.ts";
 import { type Project, project, projects } from "./projects.ts";
@@ -21,13 +22,18 @@ export function resourceManagerService(cloud: Cloud): Router {
   }
 
   async function readPolicy(call: Call): Promise<Reply> {
-    const { options } = await call.json<{ options?: { requestedPolicyVersion?: number } }>();
+    const { options } = await readMembers<{ options?: { requestedPolicyVersion?: number } }>(call, {
+      options: "object",
+    });
     return getPolicy(call, options?.requestedPolicyVersion ?? 0);
   }
 
   async function writePolicy(call: Call): Promise<Reply> {
     const { projectId } = authorised(call, "resourcemanager.projects.setIamPolicy");
-    const { policy = {} } = await call.json<{ policy?: Policy; updateMask?: string }>();
+    const { policy = {} } = await readMembers<{ policy?: Policy; updateMask?: string }>(call, {
+      policy: "object",
+      updateMask: "text",
+    });
     const accepted = acceptPolicy({
       state,
       now: cloud.now,
@@ -41,7 +47,7 @@ export function resourceManagerService(cloud: Cloud): Router {
 
   async function testPermissions(call: Call): Promise<Reply> {
     const found = project(state, call.params.project ?? "");
-    const { permissions = [] } = await call.json<{ permissions?: string[] }>();
+    const { permissions = [] } = await readMembers<{ permissions?: string[] }>(call, { permissions: "texts" });
     const held = permissions.filter((each) => access.allowed(call.principal, each, projectResource(found)));
     return { json: held.length > 0 ? { permissions: held } : {} };
   }

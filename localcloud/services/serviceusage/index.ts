@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { type GoogleError, notModelled, rpcError } from "../../core/errors.ts";
 import { type Call, type Reply, Router } from "../../core/http.ts";
@@ -6,6 +7,12 @@ import { projectResource } from "../resourcemanager/index.ts";
 import { type Project, project } from "../resourcemanager/projects.ts";
 import { SERVICES } from "./catalogue.ts";
 import { enable, enabledServices, isEnabled } from "./enabled.ts";
+
+interface DisableRequest {
+  disableDependentServices?: boolean;
+  /** Checks nothing here: nobody counts the calls. */
+  checkIfServiceHasUsage?: string;
+}
 
 export interface ServiceUsageSettings {
   /** Calls to an API are refused for so long after it was enabled. */
@@ -115,7 +122,7 @@ export function serviceUsageService(cloud: Cloud, settings: ServiceUsageSettings
     })
     .on("POST", "/su/v1/projects/{project}/services:batchEnable", async (call) => {
       const found = authorised(call, "serviceusage.services.enable");
-      const { serviceIds = [] } = await call.json<{ serviceIds?: string[] }>();
+      const { serviceIds = [] } = await readMembers<{ serviceIds?: string[] }>(call, { serviceIds: "texts" });
       if (serviceIds.length === 0 || serviceIds.length > MAX_BATCH) {
         throw rpcError(400, `A batch enables 1 to ${MAX_BATCH} services; got ${serviceIds.length}.`);
       }
@@ -127,7 +134,10 @@ export function serviceUsageService(cloud: Cloud, settings: ServiceUsageSettings
     .on("POST", "/su/v1/projects/{project}/services/{service}:disable", async (call) => {
       const found = authorised(call, "serviceusage.services.disable");
       const service = known(call);
-      const { disableDependentServices = false } = await call.json<{ disableDependentServices?: boolean }>();
+      const { disableDependentServices = false } = await readMembers<DisableRequest>(call, {
+        disableDependentServices: "truth",
+        checkIfServiceHasUsage: "text",
+      });
       if (!isEnabled(state, found.projectId, service)) {
         throw rpcError(400, `The service ${service} is not enabled and cannot be disabled.`, "FAILED_PRECONDITION");
       }

@@ -1,4 +1,4 @@
-import { acceptPolicy, newEtag, policyFor } from "../../core/access/policy.ts";
+import { acceptPolicy, checkPolicyShape, newEtag, policyFor } from "../../core/access/policy.ts";
 import type { Binding, Policy } from "../../core/access.ts";
 import type { Call, Reply, Router } from "../../core/http.ts";
 import type { BucketRecord } from "./bucket-record.ts";
@@ -50,6 +50,7 @@ async function set(service: Service, call: Call): Promise<Reply> {
   const bucket = bucketOf(service, call, call.params.bucket);
   service.permissions.onBucket(call.principal, "storage.buckets.setIamPolicy", bucket);
   const { cloud } = service.store;
+  checkPolicyShape(next);
   for (const binding of next.bindings ?? []) checkBinding(bucket, binding);
   const policy = acceptPolicy({
     state: cloud.state,

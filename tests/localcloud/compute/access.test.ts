@@ -146,3 +146,24 @@ test("the API answers only once it is enabled", async (t) => {
   const batch = await cloud.call("POST", "/batch/compute/v1", {});
   assert.match(JSON.stringify(batch.body), /SERVICE_DISABLED/);
 });
+
+test("a policy on one machine is checked as every policy is", async (t) => {
+  const cloud = await startCompute(t);
+  await cloud.network();
+  await cloud.done("POST", INSTANCES, machine("m"));
+  const set = `${INSTANCES}/m/setIamPolicy`;
+  const policy = { bindings: [{ role: "roles/compute.osLogin", members: ["user:ann@example.com"] }] };
+  const { etag } = await cloud.ok("POST", set, { policy });
+  const ann = policy.bindings[0]?.members;
+  const invented = { bindings: [{ role: "roles/compute.invented", members: ann }] };
+  for (const [status, reason, wrong] of [
+    [501, "notImplemented", invented],
+    [400, "badRequest", { bindings: [{ role: "roles/compute.osLogin", members: ["ann"] }] }],
+    [400, "badRequest", { bindings: 5 }],
+    [409, "aborted", { ...policy, etag: "BwAAAAAAAAA=" }],
+  ] as const) {
+    await cloud.refused(status, reason, "POST", set, { policy: wrong });
+  }
+  const kept = await cloud.ok("GET", `${INSTANCES}/m/getIamPolicy`);
+  assert.deepEqual([kept.etag, kept.bindings], [etag, policy.bindings]);
+});

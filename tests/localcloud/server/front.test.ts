@@ -104,6 +104,44 @@ test("a body that is no JSON object is 400", async (t) => {
   }
 });
 
+test("members that a body must not have, or not so, are 400 and change nothing", async (t) => {
+  const cloud = await testCloud(t);
+  const policy = { bindings: [{ role: "roles/viewer", members: ["user:ann@example.com"] }] };
+  const crm = `/crm/v1/projects/${PROJECT}`;
+  assert.equal((await cloud.call("POST", `${crm}:setIamPolicy`, { policy })).status, 200);
+  const refused: [path: string, body: unknown][] = [
+    [`${crm}:setIamPolicy`, { policy: 5 }],
+    [`${crm}:setIamPolicy`, { policy: [] }],
+    [`${crm}:setIamPolicy`, { polizy: {} }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: {} } }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: [null] } }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: [{ role: 5, members: [] }] } }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: [{ role: "roles/viewer", members: "allUsers" }] } }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: [{ role: "roles/viewer", members: [5] }] } }],
+    [`${crm}:setIamPolicy`, { policy: { bindings: [{ role: "roles/viewer", members: [], else: 1 }] } }],
+    [`${crm}:testIamPermissions`, { permissions: 5 }],
+    [`/su/v1/projects/${PROJECT}/services:batchEnable`, { serviceIds: "compute.googleapis.com" }],
+    [`/iam/v1/projects/${PROJECT}/serviceAccounts`, { accountId: 5 }],
+    [`/iam/v1/projects/${PROJECT}/serviceAccounts`, { accountId: "trainer-1", serviceAccount: { colour: "red" } }],
+    [`/iam/v1/projects/${PROJECT}/roles`, { roleId: "role", role: { includedPermissions: "compute.instances.get" } }],
+    ["/logging/v2/entries:write", { entries: 5 }],
+    ["/local/v1/token", { serviceAccount: 5 }],
+    ["/local/v1/preempt", { zone: {} }],
+  ];
+  for (const [path, body] of refused) {
+    assert.equal((await cloud.call("POST", path, body)).status, 400, `${path} ${JSON.stringify(body)}`);
+  }
+  const kept = await cloud.call("POST", `${crm}:getIamPolicy`, {});
+  assert.deepEqual((kept.json as typeof policy).bindings, policy.bindings);
+});
+
+test("a query that is no UTF-8 is 400", async (t) => {
+  const { local } = await testCloud(t);
+  const uploads = `${local.operatorUrl}/upload/storage/v1/b/any-bucket/o?uploadType=media`;
+  const response = await fetch(`${uploads}&name=%ed%a0%80`, { method: "POST", body: "x" });
+  assert.equal(response.status, 400);
+});
+
 test("planned faults strike, count and go", async (t) => {
   const cloud = await testCloud(t);
   const path = `/crm/v1/projects/${PROJECT}`;
