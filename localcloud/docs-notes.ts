@@ -119,7 +119,7 @@ export const NOTES: readonly Note[] = [
     routes: collection("instanceTemplates"),
     callers: "provider, gcloud, mlt",
     modelled: "templates, immutable, checked as instances are",
-    notModelled: "regional templates",
+    notModelled: "policies of regional templates",
   },
   {
     group: "Compute: instances",

@@ -124,8 +124,10 @@ export async function sendReply(response: ServerResponse, reply: Reply): Promise
 
 export async function sendError(response: ServerResponse, error: unknown): Promise<void> {
   const known = error instanceof GoogleError ? error : new GoogleError(500, "backendError", String(error));
-  if (!(error instanceof GoogleError)) console.error(error);
-  if (response.headersSent) {
+  // A client that went away in the middle of it is no mistake of ours, and there is nobody to answer.
+  const gone = response.destroyed || response.socket === null;
+  if (!(error instanceof GoogleError) && !gone) console.error(error);
+  if (gone || response.headersSent) {
     response.destroy();
     return;
   }
