@@ -78,11 +78,9 @@ export async function startDaemon(options: StartOptions): Promise<{ daemon: Daem
     checkSame(running, options);
     return { daemon: running, started: false };
   }
-  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
-  rmSync(describeFile(stateFolder), { force: true });
   const log = logFile(stateFolder);
   const from = existsSync(log) ? statSync(log).size : 0;
-  const output = openSync(log, "a", 0o600);
+  const output = openLog(stateFolder, log);
   const child = spawn(process.execPath, [...(options.nodeArguments ?? []), ...commandLine(options)], {
     detached: true,
     stdio: ["ignore", output, output],
@@ -108,6 +106,19 @@ export async function startDaemon(options: StartOptions): Promise<{ daemon: Daem
     const daemon = await daemonStatus(stateFolder);
     if (daemon) return { daemon, started: true };
     await pause(POLL_MS);
+  }
+}
+
+function openLog(stateFolder: string, log: string): number {
+  try {
+    mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+    rmSync(describeFile(stateFolder), { force: true });
+    return openSync(log, "a", 0o600);
+  } catch (error) {
+    throw new DaemonError(
+      `The local cloud needs a state folder that it can write; ${stateFolder} is none (${(error as Error).message}). ` +
+        "Name another with --state FOLDER.",
+    );
   }
 }
 

@@ -10,6 +10,7 @@ import type { Router } from "./core/http.ts";
 import { State } from "./core/state.ts";
 import { Tokens } from "./core/tokens.ts";
 import { createFront } from "./front.ts";
+import { forProgramsOnly } from "./guard.ts";
 import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
 import { lockState } from "./lock.ts";
 import { createMetadataServer } from "./metadata/server.ts";
@@ -109,9 +110,9 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
 
   const { ports = {} } = options;
   const closed = await listen(createFront(front, "closed"), ports.closed);
-  const open = await listen(createFront(front, "open"), ports.open);
+  const open = await listen(forProgramsOnly(createFront(front, "open")), ports.open);
   const metadata = await listen(
-    createMetadataServer(operatorMetadata(cloud, { project, projectNumber })),
+    forProgramsOnly(createMetadataServer(operatorMetadata(cloud, { project, projectNumber }))),
     ports.metadata,
   );
   routers.push(controlRouter({ cloud, settings, machines, project, url: open.url, shutdown: options.onShutdown }));

@@ -91,6 +91,9 @@ test("what keeps it from starting is told", async (t) => {
     startDaemon({ ...options, services: "nothing.googleapis.com" }),
     /does not know the services nothing\.googleapis\.com/,
   );
+  const file = join(options.stateFolder, "a-file");
+  writeFileSync(file, "");
+  await assert.rejects(startDaemon({ ...options, stateFolder: file }), /a-file is none \(.*--state FOLDER/);
   await assert.rejects(startDaemon({ ...options, project: "A" }), /A project id has 6 to 30 small letters/);
 });
 

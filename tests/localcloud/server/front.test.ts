@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
+import { request as plainRequest } from "node:http";
 import { createServer, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -45,6 +46,31 @@ test("without a good token: 401 in Google's shape, except at the operator's door
 test("every door is on the loopback only", async (t) => {
   const { local } = await testCloud(t);
   for (const url of [local.url, local.operatorUrl, local.metadataUrl]) assert.equal(new URL(url).hostname, "127.0.0.1");
+});
+
+test("no web page gets through the doors that ask for no token", async (t) => {
+  const { local } = await testCloud(t);
+  const ask = (url: string, headers: Record<string, string>, method = "GET") =>
+    new Promise<number>((resolve, reject) => {
+      const sent = plainRequest(url, { method, headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      sent.on("error", reject).end();
+    });
+  const flavor = { "metadata-flavor": "Google" };
+  const token = `${local.metadataUrl}/computeMetadata/v1/instance/service-accounts/default/token`;
+  const health = `${local.operatorUrl}/local/v1/health`;
+  assert.equal(await ask(health, {}), 200);
+  assert.equal(await ask(health, { host: "localhost:1" }), 200);
+  assert.equal(await ask(health, { origin: "http://localhost:3000" }), 200);
+  assert.equal(await ask(health, { host: "rebound.example.com" }), 403);
+  assert.equal(await ask(health, { origin: "https://example.com" }), 403);
+  assert.equal(await ask(`${local.operatorUrl}/local/v1/shutdown`, { origin: "null" }, "POST"), 403);
+  assert.equal(await ask(token, flavor), 200);
+  assert.equal(await ask(token, { ...flavor, host: "metadata.google.internal" }), 200);
+  assert.equal(await ask(token, { ...flavor, host: "rebound.example.com" }), 403);
+  assert.equal(await ask(token, { ...flavor, origin: "https://example.com" }), 403);
 });
 
 test("a token's principal is who calls, also at the operator's door", async (t) => {
