@@ -12,3 +12,18 @@ export async function interruptible(work: (signal: AbortSignal) => Promise<numbe
     process.off("SIGINT", stop);
   }
 }
+
+/** Runs a transfer, which Ctrl-C ends with a word on how to go on. */
+export async function resumable<T>(clear: () => void, work: () => Promise<T>): Promise<T> {
+  const stop = () => {
+    clear();
+    process.stderr.write("mlt: stopped; the same command goes on where it was.\n", () => process.exit(130));
+  };
+  process.once("SIGINT", stop);
+  try {
+    return await work();
+  } finally {
+    process.off("SIGINT", stop);
+    clear();
+  }
+}

@@ -74,6 +74,9 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
       (await import("./environment/use.ts")).use(bucket, options),
     ),
   );
+  withEnvironment(add("doctor", "say what is missing for trainings on Google Cloud, and what puts it right")).action(
+    ends(async (options: CommonOptions) => (await import("./environment/doctor.ts")).doctor(options)),
+  );
   withEnvironment(add("put <source> <path>", "upload a file or folder, such as data/ to input/census")).action(
     ends(async (source: string, path: string, options: CommonOptions) =>
       (await import("./files/put.ts")).put(source, path, options),
@@ -86,7 +89,9 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
         (await import("./files/ls.ts")).ls(path, options),
       ),
     );
-  withEnvironment(add("fetch <run> [folder]", "download what a run left, or a path such as input/census")).action(
+  withEnvironment(
+    add("fetch <run> [folder]", "download what a run left (its id, or latest), or a path such as input/census"),
+  ).action(
     ends(async (source: string, folder: string | undefined, options: CommonOptions) =>
       (await import("./files/fetch.ts")).fetch(source, folder, options),
     ),
@@ -107,26 +112,26 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
       ),
     );
   withEnvironment(add("runs", "list the runs, newest first"))
-    .option("--limit <count>", "how many", number("a count"), 20)
+    .option("--limit <count>", "how many", counting, 20)
     .option("--all", "all of them")
     .action(
       ends(async (options: CommonOptions & { limit: number; all?: boolean }) =>
         (await import("./training/runs.ts")).runs(options),
       ),
     );
-  withEnvironment(add("status [run]", "show a run, or the environment and what runs in it")).action(
+  withEnvironment(add("status [run]", "show a run (its id, or latest), or the environment and what runs in it")).action(
     ends(async (run: string | undefined, options: CommonOptions) =>
       (await import("./training/status.ts")).status(run, options),
     ),
   );
-  withEnvironment(add("logs <run>", "print a run's log"))
+  withEnvironment(add("logs <run>", "print the log of a run (its id, or latest)"))
     .option("-f, --follow", "go on until the run has ended")
     .action(
       ends(async (run: string, options: CommonOptions & { follow?: boolean }) =>
         (await import("./training/logs.ts")).logs(run, options),
       ),
     );
-  withEnvironment(add("cancel <run>", "end a run and remove its machine")).action(
+  withEnvironment(add("cancel <run>", "end a run (its id, or latest) and remove its machine")).action(
     ends(async (run: string, options: CommonOptions) => (await import("./training/cancel.ts")).cancel(run, options)),
   );
   await addLocal(program, argv[0]);
@@ -147,6 +152,12 @@ async function addLocal(program: Command, asked: string | undefined): Promise<vo
   if (asked === "local") {
     await (await import("./local/index.ts")).registerLocal(program);
   } else program.command("local").description("keep a Google Cloud running on this machine: start, stop, status, …");
+}
+
+function counting(text: string): number {
+  const value = number("a count")(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("Must be a whole number from 1.");
+  return value;
 }
 
 function number(what: string): (text: string) => number {

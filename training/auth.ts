@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { GoogleAuth } from "google-auth-library";
-import { LOGIN, messageOf, Unreachable, UserError } from "./errors.ts";
+import { explained, LOGIN, messageOf, statusOf, Unreachable, UserError } from "./errors.ts";
 
 const SCOPE = "https://www.googleapis.com/auth/cloud-platform";
 /** On Google's machines the metadata server answers within milliseconds. */
@@ -53,6 +53,11 @@ export async function loginHeaders(url: string): Promise<Headers> {
   });
   try {
     return new Headers(await Promise.race([auth.getRequestHeaders(url), late]));
+  } catch (error) {
+    const told = explained(error, "This");
+    if (told instanceof UserError || statusOf(told) !== undefined) throw told;
+    // A key that is none, an account that is not whole: the library's own sentence names it.
+    throw new UserError(`The Google login cannot be used: ${messageOf(error)}. Log in with: ${LOGIN}`);
   } finally {
     clearTimeout(timer);
   }

@@ -30,3 +30,8 @@ export function mediaUrl(bucket: string, name: string, generation?: string): str
 export function computeRoot(): string | undefined {
   return override("COMPUTE")?.replace(/\/?(compute\/v1\/?)?$/, "/");
 }
+
+/** The service that knows which APIs are on, ending in a slash. */
+export function serviceUsageRoot(): string {
+  return override("SERVICEUSAGE")?.replace(/\/*$/, "/") ?? "https://serviceusage.googleapis.com/";
+}

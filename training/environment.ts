@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Environment, SCHEMA } from "./contract.ts";
 import { UserError } from "./errors.ts";
-import { fileError, quotable } from "./files.ts";
+import { fileError, makeFolder, quotable } from "./files.ts";
 import { nearest } from "./nearest.ts";
 import { Objects } from "./storage.ts";
 
@@ -73,7 +73,7 @@ export function choiceFile(): string {
 export async function saveChoice(bucket: string): Promise<string> {
   const file = choiceFile();
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file), 0o700);
     await writeFile(file, `gs://${bucket}\n`, { mode: 0o600 });
   } catch (error) {
     throw fileError(error, `Writing ${file}, where the choice is kept,`);

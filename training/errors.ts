@@ -103,6 +103,9 @@ export function messageOf(error: unknown): string {
   const { errors, message } = (error ?? {}) as { errors?: { message?: string }[]; message?: string };
   const inner = Array.isArray(errors) ? errors[0]?.message : undefined;
   const text = String(inner ?? message ?? error).trim();
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  // All that Node's fetch says by itself.
+  if (text === "fetch failed" && cause) return messageOf(cause);
   return (sentenceIn(text) ?? text).split("\n")[0]!.trim();
 }
 
@@ -146,8 +149,17 @@ export function explained(error: unknown, doing: string): unknown {
       `${doing} is not possible: ${host ?? "Google"} cannot be reached (${UNREACHABLE[code]}). ${advice(host)}`,
     );
   }
-  return error;
+  if (status === undefined && CERTIFICATE.test(code)) {
+    return new UserError(
+      `${doing} is not possible: the certificate that was shown is not trusted (${code}). If a proxy of your network stands in between, give its certificate: export NODE_EXTRA_CA_CERTS=FILE.pem`,
+    );
+  }
+  return status === undefined && message === "fetch failed"
+    ? new UserError(`${doing} is not possible: ${messageOf(error)}.`)
+    : error;
 }
+
+const CERTIFICATE = /^(CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY)|ERR_TLS_CERT)/;
 
 /** The host that did not answer, out of the sentences of Node and of the clients. */
 function hostIn(error: unknown): string | undefined {

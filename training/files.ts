@@ -1,3 +1,5 @@
+import { mkdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { UserError } from "./errors.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -17,10 +19,26 @@ const REASONS: Readonly<Record<string, string>> = {
   EIO: "the disk reports an error",
 };
 
+/** Makes a folder and those above it. Node's own `recursive` never ends where the system refuses with ENOENT (/proc). */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  const make = () => mkdir(path, mode === undefined ? {} : { mode });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    const above = dirname(path);
+    if (code !== "ENOENT" || above === path || (await stat(above).catch(() => undefined))) throw error;
+    await makeFolder(above, mode);
+    await make();
+  }
+}
+
 /** Why the file system refused, in a few words; `undefined` for every other kind of error. */
 export function fileReason(error: unknown): string | undefined {
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
-  return typeof syscall === "string" && syscall !== "connect" ? REASONS[String(code)] : undefined;
+  if (typeof syscall !== "string" || syscall === "connect") return undefined;
+  return syscall === "mkdir" && code === "ENOENT" ? "no folder can be made there" : REASONS[String(code)];
 }
 
 /** The same error for the user where the file system refused; else the error itself. */

@@ -1,7 +1,7 @@
 import type { RunSpec, RunStatus } from "./contract.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
-import { EXIT } from "./errors.ts";
+import { EXIT, Unreachable } from "./errors.ts";
 import { LogReader } from "./logs.ts";
 import { engineOf, readSpec, readStatus } from "./runs.ts";
 import { changeStatus, isTerminal, nextAttempt } from "./status.ts";
@@ -21,6 +21,8 @@ export interface FollowOptions {
   signal?: AbortSignal;
   /** Milliseconds between two looks. */
   pollMs?: number;
+  /** Milliseconds until the next look while Google cannot be reached. */
+  unreachablePauseMs?: number;
   /** Whether a preempted run gets its next machine from here (default: yes). */
   restart?: boolean;
   logs?: boolean;
@@ -44,8 +46,11 @@ export async function follow(
     for await (const data of log.fresh(attempts)) onEvent({ type: "log", data });
   };
   let told = "";
-  for (;;) {
-    const status = await readStatus(environment, id, options);
+  let status: RunStatus | undefined;
+  const patiently = patience(spec, onEvent, options);
+  /** One look; `undefined`: the run goes on. */
+  const look = async (): Promise<RunStatus | undefined> => {
+    status = await readStatus(environment, id, options);
     const seen = JSON.stringify([status.phase, status.attempt, status.reason, status.machine?.zone]);
     const ended = isTerminal(status, spec.maxRestarts);
     if (!ended) await tellLog(status.attempt);
@@ -58,13 +63,43 @@ export async function follow(
       onEvent({ type: "status", status });
       return status;
     }
-    if (signal?.aborted) return status;
-    if (status.phase === "preempted" && restart) {
+    if (status.phase === "preempted" && restart && !signal?.aborted) {
       await restartRun(environment, spec, status, onEvent, options);
-      continue;
+      return look();
     }
+    return undefined;
+  };
+  for (;;) {
+    const ended = await patiently(look);
+    if (ended) return ended;
+    if (signal?.aborted && status) return status;
     await pause(pollMs, signal);
   }
+}
+
+/** Longer than this after its deadline no run lives, and nobody need wait for news of it. */
+const AFTER_DEADLINE_MS = 10 * 60_000;
+const UNREACHABLE_PAUSE_MS = 10_000;
+
+/** Looks, and where the network is away (a closed laptop, a train in a tunnel) says so once and comes back later. */
+function patience(spec: RunSpec, onEvent: (event: FollowEvent) => void, options: FollowOptions) {
+  const now = options.now ?? Date.now;
+  let away = false;
+  return async (look: () => Promise<RunStatus | undefined>): Promise<RunStatus | undefined> => {
+    try {
+      const ended = await look();
+      if (away) onEvent({ type: "progress", line: "Google answers again" });
+      away = false;
+      return ended;
+    } catch (error) {
+      const over = now() > Date.parse(spec.deadline) + AFTER_DEADLINE_MS;
+      if (!(error instanceof Unreachable) || over || options.signal?.aborted) throw error;
+      if (!away) onEvent({ type: "progress", line: `${error.message} The run goes on; waiting for the network.` });
+      away = true;
+      await pause(options.unreachablePauseMs ?? UNREACHABLE_PAUSE_MS, options.signal);
+      return undefined;
+    }
+  };
 }
 
 /** Gives a preempted run its next machine; where the time is up, ends it instead. */

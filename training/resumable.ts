@@ -3,13 +3,14 @@
 // are sent here, because the client's own stream forgets the login at any endpoint but Google's (8.4.0).
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { access, mkdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { access, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { loginHeaders } from "./auth.ts";
 import { fileCrc } from "./checksum.ts";
 import { retrying, UserError } from "./errors.ts";
+import { fileError, makeFolder } from "./files.ts";
 import type { Meter } from "./progress.ts";
 import type { Objects } from "./storage.ts";
 
@@ -125,8 +126,12 @@ async function openSession(objects: Objects, bucket: string, upload: Upload): Pr
   const file = await objects.file(bucket, upload.name);
   const [uri] = await retrying(() => file.createResumableUpload());
   // Who knows the address may write the object, so nobody else may read it.
-  await mkdir(dirname(record), { recursive: true, mode: 0o700 });
-  await writeFile(record, JSON.stringify({ uri, begun: Date.now() }), { mode: 0o600 });
+  try {
+    await makeFolder(dirname(record), 0o700);
+    await writeFile(record, JSON.stringify({ uri, begun: Date.now() }), { mode: 0o600 });
+  } catch (error) {
+    throw fileError(error, `Writing ${record}, where unfinished uploads are remembered (XDG_CACHE_HOME moves it),`);
+  }
   return { uri, forget };
 }
 

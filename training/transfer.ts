@@ -2,14 +2,14 @@
 // what arrives is compared by checksum.
 
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { loginHeaders } from "./auth.ts";
 import { fileCrc } from "./checksum.ts";
 import { mediaUrl } from "./endpoints.ts";
 import { explained, isTransient, Problems, retrying, statusOf, UserError } from "./errors.ts";
-import { fileError, fileReason, nameProblem, quotable } from "./files.ts";
+import { fileError, fileReason, makeFolder, nameProblem, quotable } from "./files.ts";
 import type { BucketPath } from "./paths.ts";
 import { localParts } from "./paths.ts";
 import { type Meter, Progress, through } from "./progress.ts";
@@ -183,7 +183,7 @@ export async function fetchFiles(
 }
 
 async function receive(bucket: string, object: ObjectInfo, file: string, meter: Meter): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   // The generation in the name: a part of an older version is never continued with a newer one.
   const part = `${file}.${object.generation}.part`;
   const sizeOf = async () => (await stat(part).catch(() => undefined))?.size ?? 0;

@@ -1,10 +1,12 @@
 import { cancelRun } from "../../training/cancel.ts";
+import { resolveRun } from "../../training/runs.ts";
 import { environmentFor } from "../context.ts";
 import { printJson } from "../output/print.ts";
 import type { CommonOptions } from "../program.ts";
 
-export async function cancel(id: string, options: CommonOptions): Promise<number> {
+export async function cancel(run: string, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);
+  const id = await resolveRun(environment, run);
   const say = options.json ? {} : { progress: (line: string) => console.error(line) };
   const status = await cancelRun(environment, id, say);
   if (options.json) printJson(status);

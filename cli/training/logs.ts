@@ -1,35 +1,27 @@
 import { EXIT } from "../../training/errors.ts";
-import { follow } from "../../training/follow.ts";
+import { type FollowEvent, follow } from "../../training/follow.ts";
 import { readLog } from "../../training/logs.ts";
-import { readSpec, readStatus } from "../../training/runs.ts";
+import { readSpec, readStatus, resolveRun } from "../../training/runs.ts";
 import { isTerminal } from "../../training/status.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
 import { printJson } from "../output/print.ts";
 import type { CommonOptions } from "../program.ts";
 
-export async function logs(id: string, options: CommonOptions & { follow?: boolean }): Promise<number> {
+export async function logs(asked: string, options: CommonOptions & { follow?: boolean }): Promise<number> {
   const environment = await environmentFor(options);
+  const id = await resolveRun(environment, asked);
   const run = await readStatus(environment, id);
-  if (options.follow && !options.json) {
-    return interruptible(async (signal) => {
-      await follow(
-        environment,
-        id,
-        (event) => {
-          if (event.type === "log") process.stdout.write(event.data);
-        },
-        // Who only reads does not make machines.
-        { signal, restart: false },
-      );
-      return signal.aborted ? EXIT.interrupted : 0;
-    });
-  }
   if (options.follow) {
-    await interruptible(async (signal) => {
-      await follow(environment, id, () => undefined, { signal, restart: false, logs: false });
-      return 0;
+    // Who only reads does not make machines.
+    const reading = { restart: false, logs: !options.json };
+    const { maxRestarts } = await readSpec(environment, id);
+    const stopped = await interruptible(async (signal) => {
+      const last = await follow(environment, id, (event) => show(event, options), { ...reading, signal });
+      return signal.aborted && !isTerminal(last, maxRestarts) ? EXIT.interrupted : 0;
     });
+    if (stopped) console.error(`mlt: stopped following; ${id} goes on. Follow it: mlt logs ${id} --follow`);
+    if (stopped || !options.json) return stopped;
   }
   const log = await readLog(environment, id, run.attempt);
   if (options.json) {
@@ -40,4 +32,9 @@ export async function logs(id: string, options: CommonOptions & { follow?: boole
   process.stdout.write(log);
   if (log.length === 0) console.error(`${id} has written no log yet (${run.phase}).`);
   return 0;
+}
+
+function show(event: FollowEvent, options: CommonOptions): void {
+  if (event.type === "log") process.stdout.write(event.data);
+  else if (event.type === "progress" && !options.json) console.error(`mlt: ${event.line}`);
 }

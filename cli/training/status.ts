@@ -1,7 +1,7 @@
 import type { RunStatus } from "../../training/contract.ts";
 import type { OpenEnvironment } from "../../training/environment.ts";
 import { costSoFar } from "../../training/price.ts";
-import { listRuns, readStatus } from "../../training/runs.ts";
+import { listRuns, readStatus, resolveRun } from "../../training/runs.ts";
 import { environmentFor } from "../context.ts";
 import { duration, fields, plain, printJson } from "../output/print.ts";
 import type { CommonOptions } from "../program.ts";
@@ -9,7 +9,7 @@ import type { CommonOptions } from "../program.ts";
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);
   if (id === undefined) return summary(environment, options);
-  const run = await readStatus(environment, id);
+  const run = await readStatus(environment, await resolveRun(environment, id));
   const cost = costSoFar(run, Date.now());
   if (options.json) printJson(cost ? { ...run, cost } : run);
   else console.log(describe(run, cost, Date.now()));

@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
 import { exitCodeOf, type FollowEvent, follow } from "../../training/follow.ts";
@@ -30,23 +30,34 @@ export async function train(directory: string, args: readonly string[], options:
   const { spec } = plan;
   const files = `${plan.package.files.length} files, ${size(plan.package.archive.bytes.length)}`;
   console.error(announcement(spec, files));
-  if (!(await confirmed(options))) {
+  const answer = await confirmed(options);
+  if (answer !== "yes") {
     console.error("Nothing was started.");
-    return EXIT.usage;
+    return answer === "no" ? EXIT.usage : EXIT.interrupted;
   }
   const say = (line: string) => console.error(`mlt: ${line}`);
   // From here on the machine is on its way: Ctrl-C ends the following, never the run.
   return interruptible(async (signal) => {
-    const started = await startRun(environment, plan, { ...flags, progress: say });
+    const leaving = () =>
+      say(
+        `the machine is still being asked for; when it is there, following ends. Ctrl-C again leaves at once, then see: mlt status ${spec.id}`,
+      );
+    signal.addEventListener("abort", leaving);
+    const started = await startRun(environment, plan, { ...flags, progress: say }).finally(() =>
+      signal.removeEventListener("abort", leaving),
+    );
     if (options.detach) {
       if (options.json) printJson(started);
       else console.log(`${spec.id} is on its way. See it: mlt status ${spec.id}, mlt logs ${spec.id} --follow`);
       return 0;
     }
     const screen = new Screen(say, !options.json);
-    const last = await follow(environment, spec.id, (event) => screen.show(event), { signal }).finally(() =>
-      screen.end(),
-    );
+    const last = await follow(environment, spec.id, (event) => screen.show(event), { signal })
+      .finally(() => screen.end())
+      .catch((error: unknown) => {
+        say(`following broke off; ${spec.id} goes on. Follow it: mlt logs ${spec.id} --follow`);
+        throw error;
+      });
     const ended = isTerminal(last, spec.maxRestarts);
     if (options.json) printJson({ ...last, cost: costSoFar(last, Date.now()) });
     if (!ended) {
@@ -89,18 +100,36 @@ export function announcement(spec: RunSpec, files: string): string {
     `  machine   ${spec.machineType}${spec.spot ? " (Spot)" : ""}`,
     `  limit     ${duration(hours * 3_600_000)}, until ${spec.deadline}${keep}`,
     `  price     ${cost}`,
-    `  command   ${[...spec.command, ...spec.arguments].join(" ")}`,
+    `  command   ${[...spec.command, ...spec.arguments].map(word).join(" ")}`,
   ].join("\n");
 }
 
-async function confirmed(options: TrainOptions): Promise<boolean> {
-  if (options.yes) return true;
+/** A word of the command as a shell would need it, on one line. */
+function word(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  return text === plain(text) ? `'${text.replaceAll("'", "'\\''")}'` : JSON.stringify(text);
+}
+
+async function confirmed(options: TrainOptions): Promise<"yes" | "no" | "interrupted"> {
+  if (options.yes) return "yes";
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new UserError("Nobody can be asked here (no terminal): start it with --yes.");
   }
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await asking.question("Start it? [y/N] ")).trim());
+    // Ctrl-C and Ctrl-D are answers, too: without them the question would stay open for ever.
+    return await new Promise((resolve) => {
+      const left = () => {
+        process.stderr.write("\n");
+        resolve("interrupted");
+      };
+      asking.once("SIGINT", left);
+      asking.once("close", left);
+      asking.question("Start it? [y/N] ", (answer) => {
+        asking.off("close", left);
+        resolve(/^y(es)?$/i.test(answer.trim()) ? "yes" : "no");
+      });
+    });
   } finally {
     asking.close();
   }

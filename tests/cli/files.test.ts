@@ -135,7 +135,7 @@ const WRONG: [string[], string][] = [
     ["use", "GS://Wrong Name"],
     'An environment is named by its data bucket, gs://BUCKET; got "GS://Wrong Name". `pulumi stack output dataBucketUrl` prints it.\n',
   ],
-  [["put", "nowhere", "input/x"], "There is no file or folder nowhere to upload.\n"],
+  [["put", "nowhere", "input/x"], 'There is no file or folder "nowhere" to upload.\n'],
   [
     ["put", "data", "runs/x"],
     "gs://mlt-test-data/runs/x belongs to the environment's own records; upload below input/ (mlt put DIR input/NAME).\n",
@@ -171,12 +171,13 @@ test("without a login, the message is the command that makes one", async () => {
     GCE_METADATA_HOST: undefined,
     METADATA_SERVER_DETECTION: "none",
     GOOGLE_APPLICATION_CREDENTIALS: undefined,
+    PATH: "",
   };
   assert.deepEqual(await bench.mlt(["ls"], { env }), {
     code: 64,
     stdout: "",
     stderr:
-      "Reading gs://mlt-test-data/environment.json needs a Google login, and none was found that Google accepts. Log in with: gcloud auth application-default login\n",
+      "This needs a Google login, and there is none on this computer. Log in with: gcloud auth application-default login (gcloud is not installed here: https://cloud.google.com/sdk/docs/install)\n",
   });
 });
 

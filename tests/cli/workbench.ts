@@ -48,7 +48,13 @@ export interface Workbench {
   env: Record<string, string>;
   mlt(
     args: string[],
-    options?: { env?: Record<string, string | undefined>; until?: RegExp; signal?: NodeJS.Signals },
+    options?: {
+      env?: Record<string, string | undefined>;
+      until?: RegExp;
+      signal?: NodeJS.Signals;
+      /** Sends SIGINT when it is aborted. */
+      interrupt?: AbortSignal;
+    },
   ): Promise<Ended>;
   /** Writes files below the bench's folder; returns the folder `name`. */
   files(name: string, contents: Record<string, string | Buffer>): Promise<string>;
@@ -101,6 +107,7 @@ export async function openWorkbench(): Promise<Workbench> {
           stdio: ["ignore", "pipe", "pipe"],
           timeout: 120_000,
         });
+        options.interrupt?.addEventListener("abort", () => child.kill("SIGINT"));
         const ended: Ended = { code: -1, stdout: "", stderr: "" };
         let signalled = false;
         const heard = () => {
