@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import FrameType
 from typing import Callable
 
 from . import limits
@@ -20,6 +21,19 @@ def delete_machine(client: Client, machine: Machine, log: Callable[[str], None])
     base = f"{endpoint('compute')}/compute/v1/projects/{machine.project}/zones/{machine.zone}"
     end = time.monotonic() + limits.RETRY_SECONDS
     log(f"deleting this machine ({machine.name})")
+    before = signal.getsignal(signal.SIGTERM)
+    pressed = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        if callable(before):
+            before(number, frame)
+        else:
+            _go(number, frame)
+
+    # The power button of the deletion may be pressed before the answer is here that accepts it.
+    signal.signal(signal.SIGTERM, remember)
     while True:
         left = end - time.monotonic()
         try:
@@ -36,6 +50,8 @@ def delete_machine(client: Client, machine: Machine, log: Callable[[str], None])
             return False
         # Accepted: the power button that follows is the deletion itself. Waiting on would only make it wait for us.
         signal.signal(signal.SIGTERM, _go)
+        if pressed:
+            _go(signal.SIGTERM, None)
         problem = _wait(client, f"{base}/operations/{operation.get('name', '')}", end)
         if problem is None:
             return True
@@ -46,7 +62,7 @@ def delete_machine(client: Client, machine: Machine, log: Callable[[str], None])
         time.sleep(2)
 
 
-def _go(_number: int, _frame: object) -> None:
+def _go(_number: int, _frame: FrameType | None) -> None:
     # Not sys.exit: it would wait for threads that still try to reach a service that is away.
     os._exit(0)
 

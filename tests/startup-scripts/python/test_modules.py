@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import os
+import signal
 import tarfile
 import tempfile
 import unittest
 from unittest import mock
 
-from supervisor import errors, lastwords, limits, metadata, outputs, package, pythonenv, rest, spec, systemd, trainer
+from supervisor import compute, errors, lastwords, limits, metadata, outputs, package, pythonenv, rest, spec, systemd
+from supervisor import trainer
 from supervisor.crc32c import crc32c
 from supervisor.errors import MachineUnusable, RunFailed
 from supervisor.metadata import Assignment
@@ -275,6 +277,28 @@ class Small(unittest.TestCase):
 
         with self.assertRaisesRegex(RunFailed, hashlib.sha256(b"changed").hexdigest()[:12]):
             package.fetch(Stored(), parse(good_spec()), "/nonexistent")
+
+
+class Deletion(unittest.TestCase):
+    def test_a_power_button_that_comes_before_the_answer_is_not_waited_out(self):
+        class Gone(Exception):
+            pass
+
+        class Cloud:
+            def send(self, method, url, **options):
+                assert method == "DELETE", "nobody asks for the operation of a machine that goes down"
+                os.kill(os.getpid(), signal.SIGTERM)
+                return 200, {"name": "operation-1"}, None
+
+        heard = []
+        old = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+        try:
+            machine = metadata.Machine("p", "us-central1-a", "m", "e2-standard-2", True, "")
+            with mock.patch.object(compute, "_go", side_effect=Gone), self.assertRaises(Gone):
+                compute.delete_machine(Cloud(), machine, lambda line: None)
+        finally:
+            signal.signal(signal.SIGTERM, old)
+        self.assertEqual(heard, [signal.SIGTERM])
 
 
 class LastWords(unittest.TestCase):
