@@ -160,7 +160,9 @@ interface Listening {
 
 /** Loopback only: nothing of this cloud can be reached from another machine. */
 async function listen(listener: RequestListener, port = 0): Promise<Listening> {
-  const server = createServer({ requestTimeout: 0 }, listener);
+  // Idle connections stay open for minutes, as Google's do: Node's five seconds end some of them just when a client
+  // that was kept waiting by a busy machine sends its next call.
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 240_000 }, listener);
   await bind(server, port).catch((error: NodeJS.ErrnoException) => {
     if (port === 0 || error.code !== "EADDRINUSE") throw error;
     return bind(server, 0);
