@@ -65,7 +65,8 @@ const SHELL = /^(&&|\|\|?|;|&|<|>>?|\d>(&\d)?)$/;
 /** Why a command line needs a shell; `undefined` if it does not. */
 function shellProblem(list: readonly string[]): string | undefined {
   const bash = "a command runs without a shell; for one, write [bash, -c, '…']";
-  const operator = list.find((word) => SHELL.test(word) || /^[^'"]*;$/.test(word));
+  const operator =
+    list.find((word) => SHELL.test(word)) ?? (list.some((word) => /^[^'"]+;$/.test(word)) ? ";" : undefined);
   if (operator) return `has ${operator}: ${bash}`;
   if (/^[A-Za-z_]\w*=/.test(list[0] ?? "")) return `begins with a variable: write env ${list[0]} … instead`;
   if (list[0] === "cd") return `begins with cd: ${bash}, or let the program change its folder`;

@@ -42,6 +42,12 @@ export async function readPackage(directory: string): Promise<Package> {
   });
   const ignored = ignoreRules(patterns);
   const files = await walk(folder, ignored, problems);
+  if (files.length > MAX_PACKAGE_FILES) {
+    // Whatever else is wrong with so many is not worth the wait.
+    throw new Problems(`The package ${quotable(directory)} cannot be used`, [
+      `it holds more than ${MAX_PACKAGE_FILES} files, which is the most. Data belongs into the bucket (\`mlt put\`); name the rest in .mltignore`,
+    ]);
+  }
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
 
   const total = files.reduce((sum, file) => sum + file.size, 0);
@@ -162,11 +168,6 @@ async function walk(folder: string, ignored: Ignored, problems: string[]): Promi
     }
   };
   await visit(folder, "");
-  if (found.length > MAX_PACKAGE_FILES) {
-    problems.push(
-      `it holds more than ${MAX_PACKAGE_FILES} files, which is the most. Data belongs into the bucket (\`mlt put\`); name the rest in .mltignore`,
-    );
-  }
   return found;
 }
 

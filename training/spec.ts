@@ -68,7 +68,7 @@ export function buildSpec(input: SpecInput): RunSpec {
       `maxRestarts ${restarts.value} (${restarts.from}) is over the environment's ceiling of ${training.maxRestarts}`,
     );
   }
-  if (!(keep.value >= 0) || keep.value >= hours.value * 60) {
+  if (keep.value !== 0 && !(keep.value > 0 && keep.value < hours.value * 60)) {
     problems.push(`keeping a failed machine for ${keep.value} min (${keep.from}) does not fit in ${hours.value} h`);
   }
   if (problems.length > 0) throw new Problems("The run cannot be started", problems);

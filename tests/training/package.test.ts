@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -118,6 +119,8 @@ test("links are followed inside the package and refused out of it", async (t) =>
   );
 });
 
+const MUST =
+  "it must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample";
 const MANIFESTS: [string, string[]][] = [
   [
     "command: x\nmachinetype: e2-small\nsample: {inputz: [a]}\n",
@@ -130,9 +133,9 @@ const MANIFESTS: [string, string[]][] = [
     "command: []\nspot: yes please\nmaxRestarts: 1.5\nkeep: soon\npython: 2.7\n",
     [
       "training.yaml line 1: command must name a program; got []",
-      'training.yaml line 5: python must be a Python version in quotes, such as "3.11"; got 2.7',
-      'training.yaml line 2: spot must be true or false; got "yes please"',
-      "training.yaml line 3: maxRestarts must be a whole number; got 1.5",
+      'training.yaml line 5: python must be a version of Python in quotes, such as "3.11"; got 2.7',
+      'training.yaml line 2: spot must be true or false, without quotes; got "yes please"',
+      "training.yaml line 3: maxRestarts must be a whole number, without quotes; got 1.5",
       'training.yaml line 4: keep must be a time such as 30m or 2h; got "soon"',
     ],
   ],
@@ -144,11 +147,55 @@ const MANIFESTS: [string, string[]][] = [
       'training.yaml line 2: inputs.1 must be a folder below input/ in the data bucket, such as census; got "a//b"',
     ],
   ],
-  ["command: x\ncommand: y\n", ["training.yaml line 2: Map keys must be unique"]],
+  ["command: x\ncommand: y\n", ['training.yaml line 2: the key "command" is there twice; remove one']],
   [
     "- just\n- a list\n",
     [
-      "training.yaml must be a list of keys and values, with `command` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample",
+      "training.yaml must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample",
+    ],
+  ],
+  ["", [`training.yaml is empty; ${MUST}`]],
+  ["# only a comment\n", [`training.yaml is empty; ${MUST}`]],
+  [
+    "command:\n\t- python\n",
+    ["training.yaml line 2: a tab stands at the beginning of the line; YAML takes only spaces there"],
+  ],
+  ["command: x\n---\ncommand: y\n", ["training.yaml line 2: a second document begins (---); one is all there can be"]],
+  [
+    "command: *nobody\n",
+    ["training.yaml: Unresolved alias (the anchor must be set before the alias): nobody; write the value out"],
+  ],
+  [
+    "command: !!python/object:os.system rm\n",
+    ["training.yaml line 1: Unresolved tag: tag:yaml.org,2002:python/object:os.system"],
+  ],
+  [
+    "command: [python, train.py, --lr, 0.10]\npython: 3.10\n",
+    [
+      'training.yaml line 1: command must hold only text: put 0.1 into quotes; got ["python","train.py","--lr",0.1]',
+      'training.yaml line 2: python must be a version of Python in quotes, such as "3.11"; got 3.1',
+    ],
+  ],
+  [
+    'command: [python]\nmaxHours: "2"\nmaxRestarts: 1e30\nspot: "yes"\nsample: 3\nmachineType: ""\n',
+    [
+      'training.yaml line 6: machineType must be the name of a machine type, such as e2-standard-4; got ""',
+      'training.yaml line 4: spot must be true or false, without quotes; got "yes"',
+      'training.yaml line 2: maxHours must be a number of hours, without quotes; got "2"',
+      "training.yaml line 3: maxRestarts must be a whole number, without quotes; got 1e+30",
+      "training.yaml line 5: sample must hold arguments: […] and inputs: […]; got 3",
+    ],
+  ],
+  [
+    "command: OMP_NUM_THREADS=2 python train.py\n",
+    [
+      'training.yaml line 1: command begins with a variable: write env OMP_NUM_THREADS=2 … instead; got "OMP_NUM_THREADS=2 python train.py"',
+    ],
+  ],
+  [
+    "command: python train.py > log.txt\n",
+    [
+      "training.yaml line 1: command has >: a command runs without a shell; for one, write [bash, -c, '…']; got \"python train.py > log.txt\"",
     ],
   ],
 ];
@@ -157,6 +204,69 @@ for (const [text, problems] of MANIFESTS) {
     assert.deepEqual(parseManifest(text, "demo").problems, problems);
   });
 }
+
+test("training.yaml is read as editors save it: with CRLF, with a byte order mark, with anchors", () => {
+  const read = (text: string) => parseManifest(Buffer.from(text), "demo");
+  const plain = { name: "demo", command: ["python", "train.py"], inputs: [], maxHours: 1 };
+  assert.deepEqual(read("\ufeffcommand: [python, train.py]\r\nmaxHours: 1\r\n"), { manifest: plain, problems: [] });
+  const anchored = read("command: [python, train.py]\nmaxHours: 1\ninputs: &in [census]\nsample: {inputs: *in}\n");
+  assert.deepEqual(anchored.manifest?.sample, { arguments: [], inputs: ["census"] });
+  assert.deepEqual(parseManifest(Buffer.from("\ufeffcommand: x\n", "utf16le"), "demo"), {
+    problems: ["training.yaml is no UTF-8 text; save it as UTF-8 (an editor calls it Encoding)"],
+  });
+  // Nine times nine times nine …: refused before the memory is full.
+  const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]"];
+  for (const [name, inner] of ["ba", "cb", "dc", "ed"]) bomb.push(`${name}: &${name} [${`*${inner}, `.repeat(9)}]`);
+  assert.deepEqual(read(`${bomb.join("\n")}\ncommand: *e\n`).problems, [
+    "training.yaml: Excessive alias count indicates a resource exhaustion attack; write the value out",
+  ]);
+});
+
+test("a folder without training.yaml is told by that alone, however much else is wrong in it", async () => {
+  await files({ "Training.yaml": "x", ".env": "API_KEY=abc", "requirements.txt": "numpy" });
+  assert.deepEqual(await problemsOf(), [
+    "training.yaml is missing (rename Training.yaml): the package needs at least `command: [python, train.py]` in it",
+  ]);
+  await mkdir(join(folder, "training.yaml"));
+  assert.deepEqual(await problemsOf(), [
+    "training.yaml is no file: the package needs at least `command: [python, train.py]` in it",
+  ]);
+});
+
+test("a pattern that leaves training.yaml out, or cannot be read, is told", async () => {
+  await files({ "training.yaml": "command: x\n", ".mltignore": "*.yaml\n" });
+  assert.deepEqual(await problemsOf(), ["training.yaml is left out by a pattern in .mltignore; take the pattern away"]);
+  await files({ ".mltignore": "[z-a].txt\n" });
+  await assert.rejects(readPackage(folder), {
+    message: '.mltignore has a pattern that cannot be read: "[z-a].txt". Correct its [brackets].',
+  });
+});
+
+test("names that another system could not hold are refused", async (t) => {
+  if (process.platform !== "linux") return t.skip("only Linux lets such names be made");
+  await files({ "training.yaml": "command: x\n", "line\nend.txt": "1" });
+  await writeFile(Buffer.concat([Buffer.from(join(folder, "latin")), Buffer.from([0xe9])]), "1");
+  assert.deepEqual(await problemsOf(), [
+    "latin\ufffd has a name that is not UTF-8; rename it",
+    "line end.txt has a name with a line end or another control character in it; rename it",
+  ]);
+});
+
+test("more problems than anybody reads are told by their number", async () => {
+  await files({ "training.yaml": "command: x\n" });
+  await Promise.all(Array.from({ length: 40 }, (_, index) => symlink("nowhere", join(folder, `link${index + 10}`))));
+  const problems = await problemsOf();
+  assert.equal(problems.length, 30);
+  assert.equal(problems.at(-1), "… and 11 more");
+});
+
+test("a folder of ten thousand files is no package", async () => {
+  await files({ "training.yaml": "command: x\n" });
+  for (let index = 0; index <= 10_000; index += 1) writeFileSync(join(folder, `${index}`), "");
+  assert.deepEqual(await problemsOf(), [
+    "it holds more than 10000 files, which is the most. Data belongs into the bucket (`mlt put`); name the rest in .mltignore",
+  ]);
+});
 
 test("a command line is split as a shell would, and no further", () => {
   assert.deepEqual(words(`a 'b c' "d \\" e" f\\ g $HOME ''`), ["a", "b c", 'd " e', "f g", "$HOME", ""]);
@@ -191,6 +301,35 @@ const REQUIREMENTS: [string, string[]][] = [
       'requirements.txt line 3: unknown option "--wat"',
     ],
   ],
+  [
+    `# CUDA\nNumPy==1.26.4 ; python_version >= "3.9" ${HASH} # why\ntorch @ https://example.test/t.whl ${HASH}\n--extra-index-url=https://example.test/simple\n`,
+    [],
+  ],
+  [
+    "git+https://example.test/x.git@main\ny @ git+ssh://git@example.test/y.git\n",
+    [
+      'requirements.txt line 1: "git+https://example.test/x.git@main" comes out of a repository and has no hash; put the code into the package itself',
+      'requirements.txt line 2: "y @ git+ssh://git@example.test/y.git" comes out of a repository and has no hash; put the code into the package itself',
+    ],
+  ],
+  [
+    "./x.whl\n../y.whl\n.\nz @ file:///tmp/z.whl\nC:\\\\w.whl\n",
+    ["./x.whl", "../y.whl", ".", "z @ file:///tmp/z.whl", "C:\\\\w.whl"].map(
+      (line, index) =>
+        `requirements.txt line ${index + 1}: "${line}" is a file of this computer, which the machine does not have; put the code into the package itself`,
+    ),
+  ],
+  [
+    `numpy==$VERSION ${HASH}\nx @ http://example.test/x.whl ${HASH}\n`,
+    [
+      'requirements.txt line 1: "numpy==$VERSION" holds a variable, which the machine does not have; write its value',
+      'requirements.txt line 2: "x @ http://example.test/x.whl" is fetched without encryption; use its https:// address',
+    ],
+  ],
+  [
+    Buffer.from("\ufeffnumpy==1\r\n", "utf16le").toString("utf8"),
+    ["requirements.txt is no UTF-8 text (PowerShell's > writes UTF-16); save it as UTF-8"],
+  ],
 ];
 for (const [text, problems] of REQUIREMENTS) {
   test(`requirements.txt ${JSON.stringify(text.slice(0, 40))}: ${problems.length} problems`, () => {
@@ -214,6 +353,22 @@ const SECRETS: [string, string, string | undefined][] = [
   [".env.production", "DB_PASSWORD=x\n", "a secret (DB_PASSWORD)"],
   [".netrc", "machine x login y password z\n", "a password"],
   ["notes.md", `token ghp_${"a".repeat(36)}`, "a GitHub token"],
+  ["gcloud/credentials.db", "SQLite format 3\0", "a gcloud login, by its name"],
+  ["access_tokens.db", "SQLite format 3\0", "a gcloud login, by its name"],
+  ["kubeconfig", "users:\n- name: a\n  user:\n    client-key-data: LS0t\n", "a Kubernetes login"],
+  [".kube/config", "kind: Config\nusers:\n- user:\n    token: abc\n", "a Kubernetes login"],
+  [".aws/credentials", `[default]\naws_secret_access_key = ${"wJalrXUtnFEMI/K7".repeat(3)}\n`, "an AWS key"],
+  [".docker/config.json", '{"auths": {"example.test": {"auth": "dTpw"}}}', "a registry's password"],
+  ["prod.env", "DB_PASSWORD=abc\n", "a secret (DB_PASSWORD)"],
+  ["train.ipynb", `{"cells": [{"source": [${JSON.stringify(PEM)}]}]}`, "a private key"],
+  ["settings.py", `KEY = "sk-proj-${"a1".repeat(20)}"`, "an API key"],
+  ["bom.json", '\ufeff{"type": "service_account", "private_key": "x"}', "a service account key"],
+  ["tokenizer.json", '{"added_tokens": [{"content": "<pad>"}], "model": {"type": "BPE"}}', undefined],
+  ["vocab.json", '{"token": 1, "private_key": 2, "password": 3}', undefined],
+  ["private/private.csv", "name,private,password\na,b,c\n", undefined],
+  ["deploy.yaml", "kind: ConfigMap\ndata:\n  token: abc\n", undefined],
+  [".env", "MAX_TOKENS=512\nTOKENS=5\n", undefined],
+  ["task-list.md", "sk-learn-is-a-library-with-a-long-name-and-many-words-in-it", undefined],
   ["id_rsa.pub", "ssh-rsa AAAA", undefined],
   ["cert.pem", "-----BEGIN CERTIFICATE-----\nMIIE\n", undefined],
   ["check.py", `assert "-----BEGIN ${"PRIVATE"} KEY-----" in text`, undefined],
