@@ -21,15 +21,20 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Makes a folder and those above it. Node's own `recursive` never ends where the system refuses with ENOENT (/proc). */
 export async function makeFolder(path: string, mode?: number): Promise<void> {
-  const make = () => mkdir(path, mode === undefined ? {} : { mode });
+  const make = async () => {
+    try {
+      await mkdir(path, mode === undefined ? {} : { mode });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EEXIST" || !(await stat(path)).isDirectory()) throw error;
+    }
+  };
   try {
     await make();
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
     const above = dirname(path);
-    if (code !== "ENOENT" || above === path || (await stat(above).catch(() => undefined))) throw error;
+    if ((error as { code?: unknown }).code !== "ENOENT" || above === path) throw error;
     await makeFolder(above, mode);
+    // Once: the folder above is there now, whoever of several downloads has made it.
     await make();
   }
 }
