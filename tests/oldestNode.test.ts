@@ -41,6 +41,16 @@ test("mlt --help runs on the oldest supported Node", () => {
   assert.equal(status, 0);
 });
 
+test("a command that loads Google's login and the environment runs on the oldest supported Node", () => {
+  const env = { PATH: "", HOME: cacheFolder("node"), METADATA_SERVER_DETECTION: "none", XDG_CONFIG_HOME: "/nowhere" };
+  const options = { cwd: root, encoding: "utf8", env } as const;
+  const { status, stdout, stderr } = spawnSync(oldest, ["cli/mlt.js", "doctor", "--json"], options);
+  assert.deepEqual([status, stderr], [1, ""]);
+  const { checks } = JSON.parse(stdout) as { checks: { name: string; state: string; detail: string }[] };
+  assert.deepEqual(checks[0], { name: "Node", state: "ok", detail: `${OLDEST}, 22.13 or newer is needed` });
+  assert.equal(checks.find(({ name }) => name === "login")?.state, "missing");
+});
+
 test("the Pulumi program loads on the oldest supported Node, the way Pulumi.yaml says", () => {
   const script = 'const m = await import("./index.ts"); console.log(typeof m.default);';
   const args = ["--import", "./cli/typescript.js", "--input-type=module", "--eval", script];

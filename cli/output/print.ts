@@ -46,3 +46,9 @@ export function size(bytes: number): string {
 export function plain(text: string): string {
   return [...text].map((character) => (character < " " || character === "\u007f" ? " " : character)).join("");
 }
+
+/** `about 0.12 USD`, or that it is next to nothing. */
+export function money({ amount, currency }: { amount: number; currency: string }): string {
+  if (amount < 0.001) return `under 0.001 ${currency}`;
+  return `about ${amount.toFixed(amount < 1 ? 3 : 2)} ${currency}`;
+}

@@ -3,7 +3,7 @@ import type { OpenEnvironment } from "../../training/environment.ts";
 import { costSoFar } from "../../training/price.ts";
 import { listRuns, readStatus, resolveRun } from "../../training/runs.ts";
 import { environmentFor } from "../context.ts";
-import { duration, fields, plain, printJson } from "../output/print.ts";
+import { duration, fields, money, plain, printJson } from "../output/print.ts";
 import type { CommonOptions } from "../program.ts";
 
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
@@ -35,10 +35,7 @@ export function describe(run: RunStatus, cost: RunStatus["cost"], now: number): 
     ["trained for", trained],
     ["heartbeat", times.ended || !run.heartbeat ? undefined : `${duration(now - Date.parse(run.heartbeat))} ago`],
     ["deadline", times.ended ? undefined : run.deadline],
-    [
-      "cost",
-      cost && `about ${cost.amount.toFixed(cost.amount < 1 ? 3 : 2)} ${cost.currency} (list prices of ${cost.asOf})`,
-    ],
+    ["cost", cost && `${money(cost)} (list prices of ${cost.asOf})`],
     ["metrics", run.metrics && plain(JSON.stringify(run.metrics))],
   ]);
 }

@@ -9,7 +9,7 @@ import { isTerminal } from "../../training/status.ts";
 import { planRun, startRun } from "../../training/submit.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
-import { duration, plain, printJson, size } from "../output/print.ts";
+import { duration, money, plain, printJson, size } from "../output/print.ts";
 import { Ticker } from "../output/ticker.ts";
 import type { CommonOptions } from "../program.ts";
 
@@ -139,7 +139,7 @@ function closing(status: RunStatus): string {
   const cost = costSoFar(status, Date.now());
   const parts = [
     `${status.id}: ${status.phase}${status.reason ? `: ${plain(status.reason)}` : ""}`,
-    ...(cost ? [`cost about ${cost.amount.toFixed(3)} ${cost.currency}`] : []),
+    ...(cost ? [`cost ${money(cost)}`] : []),
     ...(status.metrics ? [`metrics ${plain(JSON.stringify(status.metrics))}`] : []),
     ...(status.times.running ? [`results: mlt fetch ${status.id}`] : []),
   ];

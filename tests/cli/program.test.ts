@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import module from "node:module";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { duration, fields, plain, size, table } from "../../cli/output/print.ts";
+import { duration, fields, money, plain, size, table } from "../../cli/output/print.ts";
 
 const MLT = fileURLToPath(new URL("../../cli/mlt.js", import.meta.url));
 
@@ -16,7 +16,20 @@ function mlt(...args: string[]): { code: number | null; stdout: string; stderr: 
 test("--help lists every command and ends with 0", () => {
   const { code, stdout, stderr } = mlt("--help");
   assert.deepEqual([code, stderr], [0, ""]);
-  for (const name of ["use", "put", "ls", "fetch", "train", "runs", "status", "logs", "cancel", "rehearse", "local"]) {
+  for (const name of [
+    "use",
+    "doctor",
+    "put",
+    "ls",
+    "fetch",
+    "train",
+    "runs",
+    "status",
+    "logs",
+    "cancel",
+    "rehearse",
+    "local",
+  ]) {
     assert.match(stdout, new RegExp(`^ {2}${name}\\b`, "m"));
   }
 });
@@ -29,7 +42,7 @@ test("--version is the package's", () => {
 });
 
 test("every command of an environment takes --json and --environment", () => {
-  for (const name of ["use", "put", "ls", "fetch", "train", "runs", "status", "logs", "cancel"]) {
+  for (const name of ["use", "doctor", "put", "ls", "fetch", "train", "runs", "status", "logs", "cancel"]) {
     const { code, stdout } = mlt(name, "--help");
     assert.equal(code, 0);
     assert.match(stdout, /--json/, name);
@@ -53,6 +66,13 @@ test("nothing asked: the help on stderr, and 64", () => {
   const { code, stdout, stderr } = mlt();
   assert.deepEqual([code, stdout], [64, ""]);
   assert.match(stderr, /^Usage: mlt /);
+});
+
+test("a reader that has seen enough (mlt --help | head -1) makes no stack", (t) => {
+  if (process.platform === "win32") return t.skip("sh is not there on Windows");
+  const line = 'for i in 1 2 3; do "$0" "$1" train --help; done | head -n 1';
+  const { stdout, stderr } = spawnSync("sh", ["-c", line, process.execPath, MLT], { encoding: "utf8" });
+  assert.deepEqual([stdout, stderr], ["Usage: mlt train [options] <package> [-- arguments of the trainer]\n", ""]);
 });
 
 test("the help loads neither clients nor the schema library", (t) => {
@@ -114,6 +134,11 @@ test("durations and sizes are short", () => {
     "9.0 MiB",
     "5.0 TiB",
   ]);
+});
+
+test("money has three digits where it is little", () => {
+  const usd = (amount: number) => money({ amount, currency: "USD" });
+  assert.deepEqual([0, 0.0421, 12.345].map(usd), ["under 0.001 USD", "about 0.042 USD", "about 12.35 USD"]);
 });
 
 test("text from elsewhere cannot drive the terminal", () => {
