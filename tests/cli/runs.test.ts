@@ -104,6 +104,17 @@ test("logs reads segments while the machine lives and the composed log afterward
   assert.deepEqual({ log, ended, phase }, { log: "one\ntwo\nthree\nfour\n", ended: false, phase: "running" });
 });
 
+test("a log of tens of megabytes comes whole and without a warning (the official client's stream gives one)", async () => {
+  const id = "long-20260303000000-0002";
+  await leaveRun(bench, id, { phase: "succeeded", exitCode: 0, times: { submitted: OLD, ended: OLD } });
+  const log = "epoch 1: loss 0.123456789, accuracy 0.987654321\n".repeat(700_000);
+  await bench.objects.write(DATA, `runs/${id}/log.txt`, log);
+  const { code, stdout, stderr } = await bench.mlt(["logs", id]);
+  assert.deepEqual([code, stdout.length, stderr], [0, log.length, ""]);
+  const fetched = await bench.mlt(["fetch", id]);
+  assert.deepEqual([fetched.code, fetched.stderr], [0, ""]);
+});
+
 test("logs --follow goes on until the run has ended, across the machine's end, each line once", async () => {
   const id = "followed-20260304000000-0001";
   await leaveRun(bench, id, { machine: MACHINE });
