@@ -30,8 +30,8 @@ export const NOTES: readonly Note[] = [
     routes: /^(\/download)?\/storage\/v1\/b\/\{bucket\}\/o(\/|$)/,
     callers: "storage clients, gcloud, provider, machines, mlt",
     modelled:
-      "metadata, media with ranges and checksums, generations and preconditions, lists with prefix, delimiter, glob and versions, compose, copy, rewrite, soft delete and restore",
-    notModelled: "customer-supplied keys, retention, holds, object contexts, bulk restore, move",
+      "metadata, media with ranges and checksums, generations and preconditions, lists with prefix, delimiter, glob and versions, compose, copy, rewrite, move, soft delete and restore",
+    notModelled: "customer-supplied keys, retention, holds, object contexts, bulk restore",
   },
   {
     group: "Storage: uploads",
@@ -128,7 +128,7 @@ export const NOTES: readonly Note[] = [
     modelled:
       "real guests: boot, stop, start, reset, preemption, maxRunDuration with its action, metadata, serial console, guest attributes, template with overrides merged as JSON merge patch, labels and metadata with fingerprints",
     notModelled:
-      "suspend and resume, attaching and detaching disks, access configurations of a running machine, GPUs' work",
+      "suspend and resume, update by PUT, attaching and detaching disks, access configurations of a running machine, GPUs' work",
   },
   {
     group: "Compute: what zones offer",
@@ -202,4 +202,18 @@ export const NOTES: readonly Note[] = [
     modelled: "faults, preemption, settings, groups, tokens, what is left, shutdown",
     notModelled: "nothing of this is Google's",
   },
+];
+
+/** What a user of a client has to know, each found by running it against the local cloud. */
+export const CLIENT_NOTES: readonly [client: string, note: string][] = [
+  [
+    "Python `google-cloud-compute` (REST, `client_options.api_endpoint`)",
+    "`.result()` asks compute.googleapis.com about the operation whatever the endpoint is: call the `…_unary` methods and wait with `ZoneOperationsClient(client_options=…)` and its like",
+  ],
+  [
+    "`gcsfs`, and pandas on `gs://`",
+    "set `GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT=false`, or it tries gRPC for a minute at each bucket; make buckets with `mkdir(name, acl=None, default_acl=None)`",
+  ],
+  ["Python `transfer_manager.upload_chunks_concurrently`", "needs XML multipart uploads: 501; `upload_many` works"],
+  ["`gcloud compute ssh`, IAP tunnels", "nothing listens: a guest's ports are reached by nobody"],
 ];

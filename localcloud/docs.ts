@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NOTES } from "./docs-notes.ts";
+import { CLIENT_NOTES, NOTES } from "./docs-notes.ts";
 import { GOOGLE_HOSTS } from "./guests/guest.ts";
 import { pathForHost } from "./hosts.ts";
 import { startLocalCloud } from "./server.ts";
@@ -56,6 +56,15 @@ ${table(
 )}
 
 gRPC is not spoken.
+
+## Clients
+
+\`npx mlt local start\` prints every variable that the clients need. What is special about some:
+
+${table(
+  ["client", "what to know"],
+  CLIENT_NOTES.map(([client, note]) => [client, note]),
+)}
 
 ${sections.map(([{ group }, lines]) => `## ${group}\n\n\`\`\`text\n${lines.join("\n")}\n\`\`\``).join("\n\n")}
 `;

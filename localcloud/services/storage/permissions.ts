@@ -31,6 +31,16 @@ function bucketResource(bucket: BucketRecord, attributes?: Record<string, string
   };
 }
 
+function objectResource(bucket: BucketRecord, name: string): Resource {
+  return {
+    service: SERVICE,
+    type: `${SERVICE}/Object`,
+    name: `projects/_/buckets/${bucket.name}/objects/${name}`,
+    project: bucket.project,
+    policies: [effectivePolicy(bucket)],
+  };
+}
+
 /** Who may do what, in the words of "IAM permissions for JSON methods". */
 export class Permissions {
   readonly #cloud: Cloud;
@@ -63,13 +73,11 @@ export class Permissions {
   }
 
   onObject(principal: Principal, permission: string, bucket: BucketRecord, name: string): void {
-    this.#cloud.access.require(principal, permission, {
-      service: SERVICE,
-      type: `${SERVICE}/Object`,
-      name: `projects/_/buckets/${bucket.name}/objects/${name}`,
-      project: bucket.project,
-      policies: [effectivePolicy(bucket)],
-    });
+    this.#cloud.access.require(principal, permission, objectResource(bucket, name));
+  }
+
+  hasOnObject(principal: Principal, permission: string, bucket: BucketRecord, name: string): boolean {
+    return this.#cloud.access.allowed(principal, permission, objectResource(bucket, name));
   }
 
   /** 404 for an object that is not there; who may not list is not told so and gets 403. */

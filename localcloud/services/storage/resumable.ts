@@ -132,7 +132,8 @@ function rangeOf(text: string | undefined): Range {
   return { first: Number(first), last: end, total: whole, final, query: false };
 }
 
-async function proceed(service: Service, call: Call): Promise<Reply> {
+/** Takes what a request to a session brings. */
+export async function proceed(service: Service, call: Call): Promise<Reply> {
   const session = sessionOf(service, call);
   if (session.state === "done") return finished(service, call, session);
   const range = rangeOf(header(call, "content-range"));

@@ -9,7 +9,7 @@ import { objectJson } from "./object-record.ts";
 import { type Claims, claims, Digest, PayloadWriter, verify } from "./payload.ts";
 import { checkPut, type Draft, putObject } from "./put-object.ts";
 import { header } from "./query.ts";
-import { startResumable } from "./resumable.ts";
+import { proceed, startResumable } from "./resumable.ts";
 import { bucketOf, type Service } from "./service.ts";
 
 /** Uploads in one request, and the start of resumable ones. */
@@ -21,7 +21,8 @@ export function uploadRoutes(router: Router, service: Service): void {
       case "multipart":
         return uploadMultipart(service, call);
       case "resumable":
-        return startResumable(service, call);
+        // Some clients (gcsfs) go on with POST where Google's documentation says PUT; Google takes both.
+        return call.query.has("upload_id") ? proceed(service, call) : startResumable(service, call);
       default:
         throw uploadTypeMissing();
     }

@@ -230,6 +230,41 @@ test("objects are composed, copied and rewritten", async (t) => {
   assert.equal((await server.call("GET", "/storage/v1/b/other-bucket/o/copy?alt=media")).text, "left ");
 });
 
+test("an object is moved in one step and leaves nothing behind", async (t) => {
+  const server = await startStorage(t);
+  await server.bucket("move-bucket", { versioning: { enabled: true } });
+  const { json: source } = await server.put("move-bucket", "a", "content");
+  await server.put("move-bucket", "b", "replaced");
+  const path = "/storage/v1/b/move-bucket/o";
+  const move = (from: string, to: string, query = "") => server.call("POST", `${path}/${from}/moveTo/o/${to}${query}`);
+  assert.equal((await move("a", "a")).status, 400);
+  assert.equal((await move("absent", "c")).status, 404);
+  assert.equal((await move("a", "b", "?ifGenerationMatch=0")).status, 412);
+  assert.equal((await move("a", "b", "?ifSourceGenerationMatch=1")).status, 412);
+  const moved = await move("a", "b", `?ifSourceGenerationMatch=${source.generation}`);
+  assert.deepEqual([moved.json.name, moved.json.md5Hash, moved.json.metageneration], ["b", source.md5Hash, "1"]);
+  assert.notEqual(moved.json.generation, source.generation);
+  assert.equal((await server.call("GET", `${path}/b?alt=media`)).text, "content");
+  const left = async (query: string) =>
+    ((await server.call("GET", `${path}?${query}`)).json.items ?? []).map(({ name }: { name?: string }) => name);
+  assert.deepEqual(await left("versions=true"), ["b", "b"], "what was replaced is noncurrent, the source is not");
+  assert.deepEqual(await left("softDeleted=true"), []);
+});
+
+test("a session goes on with POST too, and null in a composition means nothing", async (t) => {
+  const server = await startStorage(t);
+  await server.bucket("post-bucket");
+  const uploads = "/upload/storage/v1/b/post-bucket/o?uploadType=resumable&name=o";
+  const begun = await fetch(`${server.origin}${uploads}`, { method: "POST", body: '{"name": "o"}' });
+  const session = begun.headers.get("location") ?? "";
+  const range = { "content-range": "bytes 0-4/5" };
+  const done = await fetch(`${session}&uploadType=resumable`, { method: "POST", headers: range, body: "12345" });
+  assert.equal(done.status, 200);
+  const sourceObjects = [{ name: "o", generation: null, objectPreconditions: null }];
+  const composed = await server.call("POST", "/storage/v1/b/post-bucket/o/c/compose", { sourceObjects });
+  assert.equal(composed.json.size, "5");
+});
+
 test("a batch answers each of its calls", async (t) => {
   const server = await startStorage(t);
   await server.bucket("batch-bucket");
