@@ -174,11 +174,15 @@ function hostIn(error: unknown): string | undefined {
 
 /** A variable that leads elsewhere is the likeliest mistake: one that was left over in the shell. */
 function advice(host: string | undefined): string {
-  const variable = Object.keys(process.env).find((name) => {
+  const variables = Object.keys(process.env).filter((name) => {
     const leads = /^CLOUDSDK_API_ENDPOINT_OVERRIDES_|^GCE_METADATA_HOST$/.test(name);
     return host !== undefined && leads && process.env[name]?.includes(host);
   });
-  return variable
-    ? `${variable} leads there; start what should answer, or take the variable away: unset ${variable}`
+  const [first] = variables;
+  if (variables.length > 1) {
+    return `${first} and ${variables.length - 1} more variables lead there; start what should answer, or open a new shell without them.`;
+  }
+  return first
+    ? `${first} leads there; start what should answer, or take the variable away: unset ${first}`
     : "Check the network (and the proxy or VPN, if you use one) and try again.";
 }

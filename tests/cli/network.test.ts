@@ -95,6 +95,12 @@ test("where nobody answers, every command says so at once, and names the variabl
       stderr: `Reading gs://${DATA}/environment.json is not possible: ${host} cannot be reached (the connection is refused). CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE leads there; start what should answer, or take the variable away: unset CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE\n`,
     });
   }
+  // As in a shell that was set up for a local cloud that has ended.
+  const all = { ...through(), CLOUDSDK_API_ENDPOINT_OVERRIDES_IAM: `${network.url}/iam/` };
+  assert.match(
+    (await bench.mlt(["ls"], { env: all })).stderr,
+    /\. CLOUDSDK_API_ENDPOINT_OVERRIDES_\w+ and 1 more variables lead there; start what should answer, or open a new shell without them\.\n$/,
+  );
   await network.open();
 });
 
