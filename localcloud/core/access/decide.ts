@@ -20,7 +20,10 @@ export interface AccessOptions {
   settings?: AccessSettings;
 }
 
-/** Services whose resources conditions cannot tell apart: Google offers no resource attributes for them. */
+/**
+ * Services whose resources conditions cannot tell apart: they are not in Google's list of services with resource
+ * attributes (cloud.google.com/iam/docs/conditions-resource-attributes, read 2026-11-21).
+ */
 const WITHOUT_ATTRIBUTES = new Set(["iam.googleapis.com", "serviceusage.googleapis.com"]);
 
 /** Decides calls by the policies in the state. */

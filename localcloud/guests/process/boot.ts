@@ -24,7 +24,8 @@ export async function bootProcess(spec: GuestSpec): Promise<Guest> {
     upstream: environment.https_proxy || environment.HTTPS_PROXY || undefined,
     direct: environment.no_proxy || environment.NO_PROXY || undefined,
   });
-  const mark = `ML_TRAINING_GUEST_${randomBytes(8).toString("hex")}`;
+  // No name that a machine's own software takes for a setting of its own and keeps from the programs that it starts.
+  const mark = `GUEST_OF_LOCAL_CLOUD_${randomBytes(8).toString("hex")}`;
   const keeper = spawn(
     process.execPath,
     [fileURLToPath(new URL("keeper.js", import.meta.url)), mark, "bash", files.script],

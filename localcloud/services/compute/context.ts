@@ -176,7 +176,7 @@ export class Compute {
     });
   }
 
-  /** Whoever puts a service account on a machine acts as it. */
+  /** Whoever puts a service account on a machine acts as it. Code and reason of the refusal: from general knowledge. */
   requireActAs(call: Call, email: string, project: string): void {
     const account = serviceAccount(this.cloud.state, email);
     if (!account) {
@@ -269,7 +269,9 @@ export function fingerprint(content: unknown): string {
 
 /** 412 unless the caller has seen the state that it changes. */
 export function requireFingerprint(current: unknown, given: unknown, sentence: string): void {
-  if (given !== current) throw new GoogleError(412, "conditionNotMet", sentence);
+  // A fingerprint is bytes: a client that reads it as such (gcloud, protobuf) sends it back in base64 for addresses.
+  const plain = (text: unknown) => (typeof text === "string" ? text.replace(/-/g, "+").replace(/_/g, "/") : text);
+  if (plain(given) !== plain(current)) throw new GoogleError(412, "conditionNotMet", sentence);
 }
 
 export interface Where {

@@ -72,14 +72,14 @@ export function addInstanceActions(router: Router, compute: Compute): void {
     return { serviceAccounts: serviceAccounts.length > 0 ? serviceAccounts : undefined };
   });
   action(router, compute, "setDeletionProtection", {}, ({ call, path, instance }) => {
-    const deletionProtection = call.query.get("deletionProtection") !== "false";
+    const deletionProtection = truth(call, "deletionProtection", true);
     return begin(compute, call, "setDeletionProtection", path, instance, () => {
       compute.save(path, { ...compute.get(path), deletionProtection });
     });
   });
   action(router, compute, "setDiskAutoDelete", {}, ({ call, path, instance }) => {
     const device = call.query.get("deviceName") ?? "";
-    const autoDelete = call.query.get("autoDelete") === "true";
+    const autoDelete = truth(call, "autoDelete", false);
     if (!instance.disks.some(({ deviceName }) => deviceName === device)) {
       throw invalid("deviceName", device, "No disk of the instance has this device name.");
     }
@@ -105,6 +105,15 @@ function begin(
   run: () => Promise<void> | void,
 ): Reply {
   return compute.begin(call, { type, target: path, targetId: instance.id, run });
+}
+
+/** A boolean of the query: gcloud writes `False`. */
+function truth(call: Call, name: string, absent: boolean): boolean {
+  const text = call.query.get(name);
+  if (text === null || text === "") return absent;
+  if (/^(true|1)$/i.test(text)) return true;
+  if (/^(false|0)$/i.test(text)) return false;
+  throw invalid(name, text, "Must be true or false.");
 }
 
 /** `POST instances/NAME/VERB` with a body of the given shape, under the permission of the verb's name. */

@@ -72,7 +72,7 @@ function template(compute: Compute, call: Call, text: string, project: string) {
   return found;
 }
 
-/** Rights on the new machine that its parts need besides `create`. */
+/** Rights on the new machine that its parts need besides `create`; which ones is from general knowledge. */
 function requireRights(compute: Compute, call: Call, path: string, body: Json): void {
   const needs: [string, unknown][] = [
     ["setMetadata", (body.metadata as Json | undefined)?.items],

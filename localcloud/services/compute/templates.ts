@@ -105,7 +105,10 @@ function readInterfaces(compute: Compute, given: Json, project: string): Json[] 
   });
 }
 
-/** The body of an insert over a template: a JSON merge patch, so that a list in the body replaces the template's whole. */
+/**
+ * The body of an insert over a template: a JSON merge patch, so that a list in the body replaces the template's whole.
+ * From general knowledge: the reference of instances.insert names the parameter and its permission only.
+ */
 export function overTemplate(template: Thing, body: Json, at: Where): Json {
   const { metadata, tags, ...properties } = template.properties as Json & { metadata?: Json; tags?: Json };
   const place = (plural: string, name: unknown) => (name === undefined ? undefined : `${at.place}/${plural}/${name}`);

@@ -10,7 +10,10 @@ import { projectResource } from "../resourcemanager/index.ts";
 import { project } from "../resourcemanager/projects.ts";
 
 const DAY = 24 * 3_600_000;
-/** A deleted role can be taken back for 7 days; its id stays blocked for 30 more. */
+/**
+ * A deleted role can be taken back for 7 days (reference of projects.roles.delete, read 2026-11-21); that its id stays
+ * blocked for 30 more is from general knowledge.
+ */
 const RESTORABLE_MS = 7 * DAY;
 const BLOCKED_MS = 37 * DAY;
 const MAX_ROLES = 300;
@@ -109,7 +112,7 @@ export function customRolesService(cloud: Cloud): Router {
     .on("POST", BASE, create)
     .on("GET", BASE, (call) => {
       const prefix = `projects/${owner(call, "iam.roles.list")}/roles/`;
-      const deleted = call.query.get("showDeleted") === "true";
+      const deleted = /^true$/i.test(call.query.get("showDeleted") ?? "");
       const full = call.query.get("view") === "FULL";
       const own = roles
         .values()

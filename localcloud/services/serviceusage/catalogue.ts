@@ -1,5 +1,7 @@
-/** The Google services that can be enabled here, with what enabling one enables too. Whether a service is modelled
- * is another matter: its calls say so. */
+/**
+ * The Google services that can be enabled here, with what enabling one enables too: from general knowledge, checked
+ * against nothing. Whether a service is modelled is another matter: its calls say so.
+ */
 export interface ServiceEntry {
   title: string;
   /** On in a new project. */

@@ -41,7 +41,7 @@ function objectResource(bucket: BucketRecord, name: string): Resource {
   };
 }
 
-/** Who may do what, in the words of "IAM permissions for JSON methods". */
+/** Who may do what, by "IAM permissions for JSON methods" (cloud.google.com/storage/docs/access-control/iam-json). */
 export class Permissions {
   readonly #cloud: Cloud;
 
@@ -80,7 +80,10 @@ export class Permissions {
     return this.#cloud.access.allowed(principal, permission, objectResource(bucket, name));
   }
 
-  /** 404 for an object that is not there; who may not list is not told so and gets 403. */
+  /**
+   * 404 for an object that is not there; who may not list is not told so and gets 403. From general knowledge of the
+   * service: no page of Google's was found that says so.
+   */
   missing(principal: Principal, permission: string, bucket: BucketRecord, name: string): Error {
     if (this.hasOnBucket(principal, "storage.objects.list", bucket)) return objectMissing(bucket.name, name);
     return denied(principal, permission, "object");

@@ -309,3 +309,25 @@ test("disks grow, are attached and outlive machines that do not own them", async
   assert.equal(kept.sizeGb, "20");
   await cloud.done("DELETE", `zones/${ZONE}/disks/d`);
 });
+
+test("fingerprints and booleans are taken as clients that type them write them", async (t) => {
+  const cloud = await startCompute(t);
+  await cloud.network();
+  const path = `zones/${ZONE}/instances/m`;
+  await cloud.done("POST", `zones/${ZONE}/instances`, machine("m"));
+  const read = async () => String((await cloud.ok("GET", path)).labelFingerprint);
+  // A fingerprint with characters that base64 for addresses writes otherwise: some labels have one.
+  let seen = await read();
+  for (let index = 0; !/[+/]/.test(seen); index += 1) {
+    await cloud.done("POST", `${path}/setLabels`, { labels: { index: String(index) }, labelFingerprint: seen });
+    seen = await read();
+  }
+  const labelFingerprint = seen.replace(/\+/g, "-").replace(/\//g, "_");
+  await cloud.done("POST", `${path}/setLabels`, { labels: {}, labelFingerprint });
+  const protectedNow = async () => (await cloud.ok("GET", path)).deletionProtection;
+  await cloud.done("POST", `${path}/setDeletionProtection?deletionProtection=True`);
+  assert.equal(await protectedNow(), true);
+  await cloud.refused(400, "invalid", "POST", `${path}/setDeletionProtection?deletionProtection=perhaps`);
+  await cloud.done("POST", `${path}/setDeletionProtection?deletionProtection=False`);
+  assert.equal(await protectedNow(), false);
+});
