@@ -250,6 +250,7 @@ test("a machine that does not end by itself is deleted by the cloud at its deadl
   const { machine, deadline } = await live.status(run);
   assert.ok(live.log.includes(`${machine?.name}: its time limit is reached`), live.log.join("\n"));
   assert.ok(Date.now() >= Date.parse(deadline));
+  assert.deepEqual(processesOf(run), [], "its program went with the machine");
   // Where systemd ends the supervisor, its last words stand in the status; else a reader finds the machine gone.
   if (!(await live.status(run)).times.ended) await age(run);
   const status = await told(run);
@@ -279,21 +280,30 @@ async function startOverdue(): Promise<string> {
   return run;
 }
 
-/** The supervisor's processes for this run, seen from outside the machine. */
-function supervisorsOf(run: string): number[] {
+/** The processes whose command line holds `text`, machines' included. */
+function processesOf(text: string): { pid: number; line: string }[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        if (!/\0-m\0supervisor\0run\0$/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"))) return false;
-        const [, root = ""] =
-          /(?:^|\0)ML_TRAINING_ROOT=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, "latin1")) ?? [];
-        return existsSync(`/proc/${pid}/root${root}/var/lib/ml-training/runs/${run}`);
-      } catch {
-        return false; // ended while it was looked at
-      }
+    .map((pid) => ({ pid: Number(pid), line: readIfThere(`/proc/${pid}/cmdline`).replaceAll("\0", " ") }))
+    .filter(({ line }) => line.includes(text));
+}
+
+/** The supervisor's processes for this run, seen from outside the machine. */
+function supervisorsOf(run: string): number[] {
+  return processesOf(" -m supervisor run ")
+    .filter(({ pid }) => {
+      const [, root = ""] = /(?:^|\0)ML_TRAINING_ROOT=([^\0]*)/.exec(readIfThere(`/proc/${pid}/environ`)) ?? [];
+      return existsSync(`/proc/${pid}/root${root}/var/lib/ml-training/runs/${run}`);
     })
-    .map(Number);
+    .map(({ pid }) => pid);
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
+  } catch {
+    return ""; // ended while it was looked at
+  }
 }
 
 /** Makes a machine with the metadata of an ended run, as a launcher's repeated call would, and waits until it is gone. */
