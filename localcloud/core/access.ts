@@ -4,7 +4,8 @@
  */
 export type Principal =
   | { kind: "operator" }
-  | { kind: "serviceAccount"; email: string }
+  /** With `uniqueId`, that account only and not one made later under its e-mail. */
+  | { kind: "serviceAccount"; email: string; uniqueId?: string }
   | { kind: "user"; email: string }
   | { kind: "anonymous" };
 

@@ -36,6 +36,7 @@ export function createAccess(options: AccessOptions): Access {
     if (principal.kind === "serviceAccount") {
       const account = serviceAccount(state, principal.email);
       if (!account || account.disabled) return false;
+      if (principal.uniqueId !== undefined && principal.uniqueId !== account.uniqueId) return false;
     }
     const own = resource.policies ?? [];
     return (

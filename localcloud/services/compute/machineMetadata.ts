@@ -1,3 +1,4 @@
+import { serviceAccount } from "../../core/access/records.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { GoogleError } from "../../core/errors.ts";
 import type { MetadataServerOptions } from "../../metadata/server.ts";
@@ -18,7 +19,8 @@ export function machineMetadata(machines: Machines, cloud: Cloud, path: string, 
       const accounts = instance().serviceAccounts ?? [];
       const found = account === "default" ? accounts[0] : accounts.find(({ email }) => email === account);
       if (!found) throw new GoogleError(404, "notFound", `The machine has no service account ${account}.`);
-      return cloud.tokens.issue({ kind: "serviceAccount", email: found.email });
+      const uniqueId = serviceAccount(cloud.state, found.email)?.uniqueId;
+      return cloud.tokens.issue({ kind: "serviceAccount", email: found.email, uniqueId });
     },
     putGuestAttribute: (namespace, key, value) => {
       if (instance() && !machines.guestAttributesOn(path)) {

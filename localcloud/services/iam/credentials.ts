@@ -36,7 +36,7 @@ export function credentialsService(cloud: Cloud): Router {
         throw rpcError(400, `The lifetime must be a duration of at most ${MAX_LIFETIME_SECONDS}s; got ${lifetime}.`);
       }
       if (account.disabled) throw rpcError(400, "Service account is disabled.", "FAILED_PRECONDITION");
-      const token = tokens.issue({ kind: "serviceAccount", email: account.email }, seconds);
+      const token = tokens.issue({ kind: "serviceAccount", email: account.email, uniqueId: account.uniqueId }, seconds);
       return { json: { accessToken: token.access_token, expireTime: new Date(now() + seconds * 1000).toISOString() } };
     })
     .on("GET", "/oauth2/tokeninfo", (call) => {

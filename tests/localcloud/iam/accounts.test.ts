@@ -99,7 +99,8 @@ test("impersonation needs the right on the account, and gives a token that is th
   assert.equal((await cloud.call("POST", `${BASE}/${email}:setIamPolicy`, { policy })).status, 200);
   const { status, json } = await cloud.call<{ accessToken: string; expireTime: string }>("POST", path, body, ann);
   assert.equal(status, 200);
-  assert.deepEqual(cloud.local.cloud.tokens.read(json.accessToken), { kind: "serviceAccount", email });
+  const { uniqueId } = (await cloud.call<Account>("GET", `${BASE}/${email}`)).json;
+  assert.deepEqual(cloud.local.cloud.tokens.read(json.accessToken), { kind: "serviceAccount", email, uniqueId });
   const left = Date.parse(json.expireTime) - Date.now();
   assert.ok(left > 500_000 && left <= 600_000);
   assert.equal((await cloud.call("POST", path, { ...body, lifetime: "7200s" }, ann)).status, 400);
@@ -142,4 +143,28 @@ test("a deleted account's name keeps none of its rights, wherever they were", as
   assert.deepEqual(bucket.json.bindings?.[0]?.members, [`deleted:${member}?uid=${uniqueId}`]);
   await cloud.restart();
   assert.deepEqual(await reads(), [403, 403]);
+});
+
+test("a token ends with its account, also when a new one gets the e-mail and the rights", async (t) => {
+  const cloud = await testCloud(t, { enabledServices: "all" });
+  const email = await cloud.account("trainer-1");
+  const policy = { bindings: [{ role: "roles/browser", members: [`serviceAccount:${email}`] }] };
+  const project = `/crm/v1/projects/${PROJECT}`;
+  const account = `/iam/v1/projects/${PROJECT}/serviceAccounts/${email}`;
+  await cloud.call("POST", `${project}:setIamPolicy`, { policy });
+  const wanted = { scope: ["https://www.googleapis.com/auth/cloud-platform"] };
+  const path = `/iamcredentials/v1/projects/-/serviceAccounts/${email}:generateAccessToken`;
+  const { accessToken } = (await cloud.call("POST", path, wanted)).json as { accessToken: string };
+  const seen = async () =>
+    (await fetch(cloud.local.url + project, { headers: { authorization: `Bearer ${accessToken}` } })).status;
+  assert.equal(await seen(), 200);
+  await cloud.call("POST", `${account}:disable`);
+  assert.equal(await seen(), 403);
+  await cloud.call("POST", `${account}:enable`);
+  assert.equal(await seen(), 200);
+  await cloud.call("DELETE", account);
+  assert.equal(await seen(), 403);
+  await cloud.account("trainer-1");
+  await cloud.call("POST", `${project}:setIamPolicy`, { policy });
+  assert.equal(await seen(), 403);
 });
