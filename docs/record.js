@@ -58,7 +58,7 @@ function svg(recorded) {
     const from = ((line.at / SPEED / total) * 100).toFixed(2);
     const y = 48 + index * LINE_PX;
     return {
-      keyframes: `@keyframes l${index}{0%{opacity:0}${from}%{opacity:0}${from}%{opacity:1}100%{opacity:1}}`,
+      keyframes: `@keyframes l${index}{${index === 0 ? "" : "0%{opacity:0}"}${from}%{opacity:1}100%{opacity:1}}`,
       style: `.l${index}{animation:l${index} ${total.toFixed(2)}s step-end infinite}`,
       text: `<text class="l${index}" x="16" y="${y}" xml:space="preserve">${escapeXml(line.text)}</text>`,
     };
@@ -67,8 +67,9 @@ function svg(recorded) {
 <title id="t">${escapeXml(`Recording of: ${prompt.slice(2)}`)}</title>
 <style>
 text{font:${FONT_PX}px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#d6deeb}
+@media (prefers-reduced-motion:no-preference){
 ${rows.map((row) => row.keyframes + row.style).join("\n")}
-@media (prefers-reduced-motion:reduce){text{animation:none!important;opacity:1}}
+}
 </style>
 <rect width="${width}" height="${height}" rx="8" fill="#0b1524"/>
 <circle cx="20" cy="18" r="5" fill="#ff5f57"/><circle cx="38" cy="18" r="5" fill="#febc2e"/><circle cx="56" cy="18" r="5" fill="#28c840"/>
