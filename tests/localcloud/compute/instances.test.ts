@@ -64,7 +64,8 @@ test("the metadata server shows the machine as Compute Engine does", async (t) =
   const cloud = await startCompute(t, { driver });
   await cloud.network();
   const email = `worker@${cloud.project}.iam.gserviceaccount.com`;
-  await cloud.ok("POST", `/iam/v1/projects/${cloud.project}/serviceAccounts`, { accountId: "worker" });
+  const accounts = `/iam/v1/projects/${cloud.project}/serviceAccounts`;
+  const { uniqueId } = await cloud.ok("POST", accounts, { accountId: "worker" });
   const scopes = ["https://www.googleapis.com/auth/cloud-platform"];
   await cloud.done("POST", INSTANCES, machine("m", { serviceAccounts: [{ email, scopes }], tags: { items: ["a"] } }));
   const [guest] = guests;
@@ -82,7 +83,8 @@ test("the metadata server shows the machine as Compute Engine does", async (t) =
   assert.match(tree.instance.image, /^projects\/debian-cloud\/global\/images\/debian-12-v\d+$/);
   assert.equal(tree.project.projectId, cloud.project);
   const token = JSON.parse((await guest?.metadata("instance/service-accounts/default/token")) ?? "{}");
-  assert.deepEqual(cloud.local.cloud.tokens.read(token.access_token), { kind: "serviceAccount", email });
+  const principal = cloud.local.cloud.tokens.read(token.access_token);
+  assert.deepEqual(principal, { kind: "serviceAccount", email, uniqueId });
 
   const project = await cloud.ok("GET", cloud.root);
   const { fingerprint } = project.commonInstanceMetadata as { fingerprint: string };
