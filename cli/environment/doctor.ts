@@ -2,8 +2,8 @@ import { findProgram, login, loginHeaders } from "../../training/auth.ts";
 import { serviceUsageRoot } from "../../training/endpoints.ts";
 import { chosenEnvironment, type OpenEnvironment, openEnvironment } from "../../training/environment.ts";
 import { explained, messageOf, UserError } from "../../training/errors.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { plain, printJson } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 /** One thing that was looked at. `later`: not there, and not needed for what can be done now. */
 export interface Check {

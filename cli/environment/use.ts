@@ -1,6 +1,6 @@
 import { chosenEnvironment, openEnvironment, saveChoice } from "../../training/environment.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { printJson } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 /** Checks that a bucket is an environment and remembers it; without a bucket, tells which one is in use. */
 export async function use(bucket: string | undefined, options: CommonOptions): Promise<number> {

@@ -3,11 +3,11 @@ import { UserError } from "../../training/errors.ts";
 import { bucketPath } from "../../training/paths.ts";
 import { readSpec, resolveRun } from "../../training/runs.ts";
 import { fetchFiles } from "../../training/transfer.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { resumable } from "../interrupt.ts";
 import { printJson, size } from "../output/print.ts";
 import { Ticker } from "../output/ticker.ts";
-import type { CommonOptions } from "../program.ts";
 
 /** Downloads all of a run (its id, or `latest`), or what lies at a path (with a slash or gs://). */
 export async function fetch(source: string, folder: string | undefined, options: CommonOptions): Promise<number> {

@@ -1,8 +1,8 @@
 import { UserError } from "../../training/errors.ts";
 import { bucketPath } from "../../training/paths.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { plain, printJson, size, table } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function ls(path: string | undefined, options: CommonOptions & { recursive?: boolean }): Promise<number> {
   const environment = await environmentFor(options);

@@ -1,10 +1,10 @@
 import { bucketPath, requireWritable } from "../../training/paths.ts";
 import { putFiles } from "../../training/transfer.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { resumable } from "../interrupt.ts";
 import { printJson, size } from "../output/print.ts";
 import { Ticker } from "../output/ticker.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function put(source: string, path: string, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);

@@ -1,8 +1,8 @@
 import { cancelRun } from "../../training/cancel.ts";
 import { resolveRun } from "../../training/runs.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { printJson } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function cancel(run: string, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);

@@ -3,10 +3,10 @@ import { type FollowEvent, follow } from "../../training/follow.ts";
 import { readLog } from "../../training/logs.ts";
 import { readSpec, readStatus, resolveRun } from "../../training/runs.ts";
 import { isTerminal } from "../../training/status.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
 import { printJson } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function logs(asked: string, options: CommonOptions & { follow?: boolean }): Promise<number> {
   const environment = await environmentFor(options);

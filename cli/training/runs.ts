@@ -1,7 +1,7 @@
 import { listRuns } from "../../training/runs.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { duration, plain, printJson, table } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function runs(options: CommonOptions & { limit: number; all?: boolean }): Promise<number> {
   const environment = await environmentFor(options);

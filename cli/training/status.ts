@@ -2,9 +2,9 @@ import type { RunStatus } from "../../training/contract.ts";
 import type { OpenEnvironment } from "../../training/environment.ts";
 import { costSoFar } from "../../training/price.ts";
 import { listRuns, readStatus, resolveRun } from "../../training/runs.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { duration, fields, money, plain, printJson } from "../output/print.ts";
-import type { CommonOptions } from "../program.ts";
 
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);

@@ -7,11 +7,11 @@ import { costSoFar, estimate } from "../../training/price.ts";
 import type { RunFlags } from "../../training/spec.ts";
 import { isTerminal } from "../../training/status.ts";
 import { planRun, startRun } from "../../training/submit.ts";
+import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
 import { duration, money, plain, printJson, size } from "../output/print.ts";
 import { Ticker } from "../output/ticker.ts";
-import type { CommonOptions } from "../program.ts";
 
 interface TrainOptions extends CommonOptions {
   machineType?: string;

@@ -1,0 +1,43 @@
+import { type CommonOptions, counting, number, type Tools } from "./tools.ts";
+
+/** `train`, `runs`, `status`, `logs`, `cancel`. */
+export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): void {
+  withEnvironment(add("train <package>", "train a package on a machine; arguments after -- go to the trainer"))
+    .usage("[options] <package> [-- arguments of the trainer]")
+    .option("--machine-type <type>", "machine type, such as e2-standard-4")
+    .option("--max-hours <hours>", "time limit of all attempts together", number("hours"))
+    .option("--max-restarts <count>", "restarts after preemptions at most", number("a count"))
+    .option("--spot", "on a Spot machine: cheaper, Google may take it back")
+    .option("--no-spot", "on a machine that Google does not take back")
+    .option("--keep <time>", "leave a failed machine up for so long (30m, 2h)")
+    .option("-y, --yes", "start without asking")
+    .option("--detach", "do not follow the run")
+    .action(
+      ends(async (directory: string, options: CommonOptions & Record<string, unknown>) =>
+        (await import("../training/train.ts")).train(directory, rest, options),
+      ),
+    );
+  withEnvironment(add("runs", "list the runs, newest first"))
+    .option("--limit <count>", "how many", counting, 20)
+    .option("--all", "all of them")
+    .action(
+      ends(async (options: CommonOptions & { limit: number; all?: boolean }) =>
+        (await import("../training/runs.ts")).runs(options),
+      ),
+    );
+  withEnvironment(add("status [run]", "show a run (its id, or latest), or the environment and what runs in it")).action(
+    ends(async (run: string | undefined, options: CommonOptions) =>
+      (await import("../training/status.ts")).status(run, options),
+    ),
+  );
+  withEnvironment(add("logs <run>", "print the log of a run (its id, or latest)"))
+    .option("-f, --follow", "go on until the run has ended")
+    .action(
+      ends(async (run: string, options: CommonOptions & { follow?: boolean }) =>
+        (await import("../training/logs.ts")).logs(run, options),
+      ),
+    );
+  withEnvironment(add("cancel <run>", "end a run (its id, or latest) and remove its machine")).action(
+    ends(async (run: string, options: CommonOptions) => (await import("../training/cancel.ts")).cancel(run, options)),
+  );
+}
