@@ -19,6 +19,10 @@ const FORBIDDEN: [from: string, to: string][] = [
   ["training/engines/g.ts", "../../localcloud/hosts.ts"],
   ["cli/training/h.ts", "../../localcloud/hosts.ts"],
   ["cli/i.ts", "../engine/cli.ts"],
+  ["cleanup/p.ts", "../localcloud/hosts.ts"],
+  ["images/q.ts", "../localcloud/hosts.ts"],
+  ["workstation/r.ts", "../engine/cli.ts"],
+  ["localcloud/s.ts", "../cleanup/inventory.ts"],
   ["index.ts", "./localcloud/hosts.ts"],
 ];
 

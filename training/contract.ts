@@ -29,6 +29,38 @@ export interface Environment {
     allowedMachineTypes?: string[];
     /** The image's exact name or family, for the record. */
     image: string;
+    /** Seconds between two checkpoints at most; absent (an older environment): 30. */
+    checkpointSeconds?: number;
+    /** Whether a run that finds no Spot machine in any zone may take a standard one, at its price. */
+    fallbackToStandard?: boolean;
+  };
+  /** The person's machine; absent: none. */
+  workstation?: {
+    name: string;
+    zone: string;
+    machineType: string;
+    spot: boolean;
+    bootDiskGb: number;
+    /** Absent: no disk of its own for data. */
+    dataDiskGb?: number;
+    /** Minutes without activity after which the machine stops itself; 0: never. */
+    idleMinutes: number;
+    /** Nightly stop and optional morning start, as cron lines, and their time zone. */
+    schedule?: { stop: string; start?: string; timeZone: string };
+    /** A public address; absent: reached through Identity-Aware Proxy only. */
+    externalIp?: string;
+  };
+  /** The image family that this environment builds; absent: none. */
+  imageFamily?: {
+    family: string;
+    project: string;
+    /** Zone and type of the machines that build and test. */
+    zone: string;
+    machineType: string;
+    maxMinutes: number;
+    retainImages: boolean;
+    /** Instance template that builders are made from. */
+    template: string;
   };
   /** Labels that every machine and disk of this environment carries. */
   labels: Record<string, string>;
@@ -59,6 +91,10 @@ export interface RunSpec {
   /** RFC 3339: no attempt runs past it. */
   deadline: string;
   maxRestarts: number;
+  /** Seconds between two checkpoints at most; absent (an older launcher): 30. */
+  checkpointSeconds?: number;
+  /** Whether an attempt that finds no Spot machine in any zone may take a standard one. */
+  fallbackToStandard?: boolean;
   /** Minutes that a failed machine stays up, within the deadline; 0: it goes at once. */
   keepMinutes: number;
   machineType: string;
@@ -97,6 +133,10 @@ export interface RunStatus {
   /** One line in the user's words: `pip install failed: exit 1, requirements.txt line 14`. */
   reason?: string;
   restarts: number;
+  /** The newest checkpoint that is whole in the bucket; written by the guest. */
+  checkpoint?: { n: number; at: string; bytes: number; files: number };
+  /** The checkpoint that this attempt went on from; absent: it began anew. */
+  resumedFrom?: number;
   cancelRequested?: boolean;
   /** RFC 3339; absent until the thing happened. */
   times: {
