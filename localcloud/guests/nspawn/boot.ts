@@ -73,6 +73,8 @@ function machineProgram(spec: GuestSpec, archive: string): string[] {
     "--private-users-ownership=off",
     `--drop-capability=${DROPPED.join(",")}`,
     `--bind-ro=${archive}:/run/host/boot-config.tar`,
+    // File systems in user space, such as a bucket's: the device gives a process only what it mounts itself.
+    ...(existsSync("/dev/fuse") ? ["--bind=/dev/fuse"] : []),
   ];
 }
 

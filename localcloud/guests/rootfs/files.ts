@@ -18,6 +18,14 @@ export const PACKAGES = [
   "procps",
   "sudo",
   "netbase",
+  // What a workstation needs, as Google's images have it: sessions over SSH (OS Login's modules come with the package
+  // above, `libpam-systemd` gives each session its own scope).
+  "openssh-server",
+  "libpam-systemd",
+  // A bucket as a folder: gcsfuse mounts through `fusermount3`.
+  "fuse3",
+  // A data disk's ext4: no kernel lets a container mount a block device, this program reads it through FUSE.
+  "fuse2fs",
 ] as const;
 
 /** What Google's stock images lack; without them the image is like those (`stockLayer`). */
@@ -118,8 +126,34 @@ export const FILES: Readonly<Record<string, string>> = {
   ),
 };
 
+/**
+ * `mount` asks this program first. In a container the kernel refuses every file system of a block device, so the disk
+ * is read and written through FUSE there; elsewhere the kernel mounts it (`-i`: without asking this program again).
+ */
+const MOUNT_EXT4 = `#!/bin/sh
+set -eu
+device=$1 folder=$2
+shift 2
+options=
+while getopts fnrsvwo:N:t: option; do
+  case $option in
+    o) options=$OPTARG ;;
+    *) ;;
+  esac
+done
+if ! systemd-detect-virt --quiet --container; then
+  exec mount -i -t ext4 -o "\${options:-defaults}" "$device" "$folder"
+fi
+readonly=
+case ",$options," in *,ro,*) readonly=,ro ;; esac
+exec fuse2fs -o "allow_other,default_permissions$readonly" "$device" "$folder"
+`;
+
 /** Files that are run. */
-export const EXECUTABLES: Readonly<Record<string, string>> = { "usr/local/lib/apply-boot-config": APPLY };
+export const EXECUTABLES: Readonly<Record<string, string>> = {
+  "usr/local/lib/apply-boot-config": APPLY,
+  "usr/sbin/mount.ext4": MOUNT_EXT4,
+};
 
 /** Symbolic links: path → target. */
 export const LINKS: Readonly<Record<string, string>> = {
@@ -135,5 +169,14 @@ export const LINKS: Readonly<Record<string, string>> = {
   ),
 };
 
-/** What the build copies from the host: a machine takes its name from who boots it. */
-export const REMOVED = ["etc/hostname"];
+/**
+ * What the build copies from the host or makes once for all machines: a machine takes its name from who boots it, and
+ * Google's agent makes its host keys at its first boot.
+ */
+export const REMOVED = [
+  "etc/hostname",
+  ...["ecdsa", "ed25519", "rsa"].flatMap((type) => [
+    `etc/ssh/ssh_host_${type}_key`,
+    `etc/ssh/ssh_host_${type}_key.pub`,
+  ]),
+];

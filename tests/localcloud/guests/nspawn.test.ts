@@ -7,7 +7,7 @@ import { before, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { sweepGroups } from "../../../localcloud/guests/nspawn/cgroups.ts";
 import { nspawnDriver } from "../../../localcloud/guests/nspawn/driver.ts";
-import { ensureStockLayer } from "../../../localcloud/guests/nspawn/root.ts";
+import { ensureStockLayer, rootFolder } from "../../../localcloud/guests/nspawn/root.ts";
 import { REACH, TestMachine } from "./machine.ts";
 
 const driver = nspawnDriver();
@@ -174,6 +174,27 @@ guestTest("an image like Google's stock ones has Python without venv", async (ma
   await guest.off;
   assert.match(machine.said, /HAS-PYTHON/);
   assert.doesNotMatch(machine.said, /HAS-VENV/);
+});
+
+guestTest("root mounts file systems in user space; the host keys of sshd are the machine's own", async (machine) => {
+  const guest = await machine.boot(`#!/bin/bash
+truncate -s 20M /root/disk; mkfs.ext4 -q /root/disk
+fuse2fs -o allow_other /root/disk /mnt && echo kept >/mnt/file
+useradd someone
+echo "another user reads: $(runuser -u someone -- cat /mnt/file)"
+umount /mnt && mount -t fuse.fuse2fs -o ro /root/disk /mnt && echo "again: $(cat /mnt/file)"
+echo "key: $(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)"
+until exec 3<>/dev/tcp/127.0.0.1/22; do sleep 0.1; done 2>/dev/null
+read -r greeting <&3; echo "sshd says: $greeting"
+poweroff
+`);
+  await guest.off;
+  assert.match(machine.said, /another user reads: kept/);
+  assert.match(machine.said, /again: kept/);
+  assert.match(machine.said, /sshd says: SSH-2.0-OpenSSH/);
+  const own = /key: (\S+)/.exec(machine.said)?.[1] ?? "";
+  assert.match(own, /^AAAA/);
+  assert.ok(!existsSync(`${rootFolder()}/etc/ssh/ssh_host_ed25519_key`), "no key that all machines share");
 });
 
 guestTest("a boot that cannot start says why and leaves nothing", async (machine) => {
