@@ -62,3 +62,8 @@ export async function readLog(environment: OpenEnvironment, id: string, attempts
   for await (const part of new LogReader(environment, id).fresh(attempts)) parts.push(part);
   return Buffer.concat(parts);
 }
+
+/** The last lines of a log, without the line end of the last. */
+export function lastLines(log: string, count: number): string {
+  return log.trimEnd().split("\n").slice(-count).join("\n");
+}

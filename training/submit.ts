@@ -3,7 +3,7 @@ import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { EXIT, Problems, UserError } from "./errors.ts";
 import { type Package, readPackage } from "./package.ts";
-import { engineOf } from "./runs.ts";
+import { engineOf, readSpec } from "./runs.ts";
 import { buildSpec, type RunFlags } from "./spec.ts";
 import { changeStatus, firstStatus, isTerminal, statusObject } from "./status.ts";
 import { Conflict } from "./storage.ts";
@@ -59,31 +59,65 @@ async function checkInputs(environment: OpenEnvironment, spec: RunSpec): Promise
   if (problems.length > 0) throw new Problems("The run cannot be started", problems);
 }
 
-/** Stores package, spec and status, in this order, then makes the machine. Returns when the machine is being booted. */
+/** A run that is on record; whoever wrote its first status is the one that makes its machine. */
+export interface Recorded {
+  /** Whether this call wrote the status. */
+  mine: boolean;
+  /** Makes the first attempt's machine; for whoever wrote the status only. */
+  launch(): Promise<RunStatus>;
+}
+
+/**
+ * Stores package, spec and status, in this order, each only if it is not there: of several callers with one id, one
+ * wins, and the spec that was first holds for all.
+ */
+export async function recordRun(
+  environment: OpenEnvironment,
+  plan: Plan,
+  options: SubmitOptions = {},
+): Promise<Recorded> {
+  const { objects, buckets } = environment;
+  const { id } = plan.spec;
+  const say = options.progress ?? (() => undefined);
+  if (!(await objects.info(buckets.data, plan.spec.package.object))) {
+    say(`uploading the package (${plan.package.files.length} files)`);
+    // A conflict: the same bytes under the same name, somebody else was faster.
+    await unlessThere(
+      objects.write(buckets.data, plan.spec.package.object, plan.package.archive.bytes, {
+        ifGeneration: 0,
+        contentType: "application/gzip",
+      }),
+    );
+  }
+  const first = await unlessThere(objects.writeJson(buckets.data, `runs/${id}/spec.json`, plan.spec, 0));
+  const spec = first ? plan.spec : await readSpec(environment, id);
+  const mine = await unlessThere(objects.writeJson(buckets.data, statusObject(id), firstStatus(spec), 0));
+  return {
+    mine,
+    launch: async () => launchAttempt(environment, spec, 1, options.engine ?? (await engineOf(environment)), options),
+  };
+}
+
+/** False if the object was there already. */
+async function unlessThere(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof Conflict) return false;
+    throw error;
+  }
+}
+
+/** Stores package, spec and status, then makes the machine. Returns when the machine is being booted. */
 export async function startRun(
   environment: OpenEnvironment,
   plan: Plan,
   options: SubmitOptions = {},
 ): Promise<RunStatus> {
-  const { objects, buckets } = environment;
-  const { spec } = plan;
-  const say = options.progress ?? (() => undefined);
-  const engine = options.engine ?? (await engineOf(environment));
-  if (!(await objects.info(buckets.data, spec.package.object))) {
-    say(`uploading the package (${plan.package.files.length} files)`);
-    try {
-      await objects.write(buckets.data, spec.package.object, plan.package.archive.bytes, {
-        ifGeneration: 0,
-        contentType: "application/gzip",
-      });
-    } catch (error) {
-      // The same bytes under the same name: somebody else was faster.
-      if (!(error instanceof Conflict)) throw error;
-    }
-  }
-  await objects.writeJson(buckets.data, `runs/${spec.id}/spec.json`, spec, 0);
-  await objects.writeJson(buckets.data, statusObject(spec.id), firstStatus(spec), 0);
-  return launchAttempt(environment, spec, 1, engine, options);
+  const recorded = await recordRun(environment, plan, options);
+  if (!recorded.mine) throw new UserError(`The run ${plan.spec.id} is there already. Try again.`);
+  return recorded.launch();
 }
 
 /** Makes the machine of an attempt whose number the status already has; ends the run where there can be none. */

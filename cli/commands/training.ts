@@ -12,6 +12,8 @@ export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): v
     .option("--keep <time>", "leave a failed machine up for so long (30m, 2h)")
     .option("-y, --yes", "start without asking")
     .option("--detach", "do not follow the run")
+    .option("--once <key>", "start it only if this key has started none yet; else follow the run that it started")
+    .option("--quiet", "print no log, but its last lines if the training failed")
     .action(
       ends(async (directory: string, options: CommonOptions & Record<string, unknown>) =>
         (await import("../training/train.ts")).train(directory, rest, options),

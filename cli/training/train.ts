@@ -2,11 +2,14 @@ import { createInterface } from "node:readline";
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
 import { exitCodeOf, type FollowEvent, follow } from "../../training/follow.ts";
+import { lastLines, readLog } from "../../training/logs.ts";
 import { minutesOf } from "../../training/manifest.ts";
+import { checkKey, type OnceStart, readOnce, startOnce } from "../../training/once.ts";
 import { costSoFar, estimate } from "../../training/price.ts";
+import { readSpec } from "../../training/runs.ts";
 import type { RunFlags } from "../../training/spec.ts";
 import { isTerminal } from "../../training/status.ts";
-import { planRun, startRun } from "../../training/submit.ts";
+import { planRun, type SubmitOptions, startRun } from "../../training/submit.ts";
 import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
@@ -21,37 +24,52 @@ interface TrainOptions extends CommonOptions {
   keep?: string;
   yes?: boolean;
   detach?: boolean;
+  once?: string;
+  quiet?: boolean;
 }
+
+/** Lines of the log that a quiet training shows when it failed. */
+const LAST_LINES = 30;
 
 export async function train(directory: string, args: readonly string[], options: TrainOptions): Promise<number> {
   const flags = flagsOf(options);
+  const { once } = options;
+  if (once !== undefined) checkKey(once);
   const environment = await environmentFor(options);
   const plan = await planRun(environment, directory, args, flags);
-  const { spec } = plan;
   const files = `${plan.package.files.length} files, ${size(plan.package.archive.bytes.length)}`;
-  console.error(announcement(spec, files));
-  const answer = await confirmed(options);
-  if (answer !== "yes") {
-    console.error("Nothing was started.");
-    return answer === "no" ? EXIT.usage : EXIT.interrupted;
+  // What the key has started already asks for no money.
+  if (once === undefined || !(await readOnce(environment, once))) {
+    console.error(announcement(plan.spec, files));
+    const answer = await confirmed(options);
+    if (answer !== "yes") {
+      console.error("Nothing was started.");
+      return answer === "no" ? EXIT.usage : EXIT.interrupted;
+    }
   }
   const say = (line: string) => console.error(`mlt: ${line}`);
+  const begin = (options: SubmitOptions): Promise<OnceStart> =>
+    once === undefined
+      ? startRun(environment, plan, options).then((status) => ({ status, started: true }))
+      : startOnce(environment, plan, once, options);
   // From here on the machine is on its way: Ctrl-C ends the following, never the run.
   return interruptible(async (signal) => {
     const leaving = () =>
       say(
-        `the machine is still being asked for; when it is there, following ends. Ctrl-C again leaves at once, then see: mlt status ${spec.id}`,
+        "the machine is still being asked for; when it is there, following ends. Ctrl-C again leaves at once, then see: mlt status latest",
       );
     signal.addEventListener("abort", leaving);
-    const started = await startRun(environment, plan, { ...flags, progress: say }).finally(() =>
+    const { status: first, started } = await begin({ ...flags, progress: say }).finally(() =>
       signal.removeEventListener("abort", leaving),
     );
+    const spec = await readSpec(environment, first.id);
+    if (!started) say(`${spec.id} was started with this key before (${first.phase}); nothing new is started`);
     if (options.detach) {
-      if (options.json) printJson(started);
+      if (options.json) printJson(first);
       else console.log(`${spec.id} is on its way. See it: mlt status ${spec.id}, mlt logs ${spec.id} --follow`);
       return 0;
     }
-    const screen = new Screen(say, !options.json);
+    const screen = new Screen(say, !options.json && !options.quiet);
     const last = await follow(environment, spec.id, (event) => screen.show(event), { signal })
       .finally(() => screen.end())
       .catch((error: unknown) => {
@@ -66,8 +84,12 @@ export async function train(directory: string, args: readonly string[], options:
       );
       return EXIT.interrupted;
     }
+    const code = exitCodeOf(last);
+    if (options.quiet && code !== 0) {
+      console.error(lastLines((await readLog(environment, spec.id, last.attempt)).toString("utf8"), LAST_LINES));
+    }
     if (!options.json) console.error(closing(last));
-    return exitCodeOf(last);
+    return code;
   });
 }
 
