@@ -24,11 +24,16 @@ const FAULT_MEMBERS = [
   "service",
   "method",
   "path",
+  "query",
+  "caller",
+  "machine",
+  "skip",
   "times",
   "from",
   "until",
   "error",
   "delayMs",
+  "drop",
   "operationError",
   "operationHangs",
 ];
@@ -50,9 +55,13 @@ export function controlRouter(options: ControlOptions): Router {
     const unknown = Object.keys(fault).filter((name) => !FAULT_MEMBERS.includes(name));
     if (unknown.length > 0)
       throw rpcError(400, `A fault has no ${unknown.join(", ")}; it has ${FAULT_MEMBERS.join(", ")}.`);
-    if (!fault.error && !fault.delayMs && !fault.operationError && !fault.operationHangs) {
-      throw rpcError(400, "A fault needs an effect: error, delayMs, operationError or operationHangs.");
+    if (!fault.error && !fault.delayMs && !fault.drop && !fault.operationError && !fault.operationHangs) {
+      throw rpcError(400, "A fault needs an effect: error, delayMs, drop, operationError or operationHangs.");
     }
+    if (fault.drop !== undefined && fault.drop !== "call" && fault.drop !== "answer") {
+      throw rpcError(400, `A fault drops the call or the answer; got drop ${JSON.stringify(fault.drop)}.`);
+    }
+    for (const pattern of [fault.path, fault.query]) requirePattern(pattern);
     const planned = { ...fault, id: fault.id ?? randomUUID() };
     faults.plan(planned);
     return { json: planned };
@@ -74,14 +83,16 @@ export function controlRouter(options: ControlOptions): Router {
       project: owner = project,
       zone,
       instance,
-    } = await readMembers<{ project?: string; zone?: string; instance?: string }>(call, {
+      noticeMs,
+    } = await readMembers<{ project?: string; zone?: string; instance?: string; noticeMs?: number }>(call, {
       project: "text",
       zone: "text",
       instance: "text",
+      noticeMs: "number",
     });
     const path = `projects/${owner}/zones/${zone}/instances/${instance}`;
     if (!machines.isOn(path)) throw rpcError(404, `No machine runs at ${path}.`);
-    void machines.preempt(path);
+    void machines.preempt(path, noticeMs);
     return { json: { preempting: path } };
   }
 
@@ -155,6 +166,14 @@ export function controlRouter(options: ControlOptions): Router {
         return { json: {} };
       }),
     );
+}
+
+function requirePattern(pattern: string | undefined): void {
+  try {
+    new RegExp(pattern ?? "");
+  } catch (error) {
+    throw rpcError(400, `A fault's path and query are regular expressions: ${(error as Error).message}`);
+  }
 }
 
 interface Wanted {

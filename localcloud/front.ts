@@ -4,7 +4,7 @@ import { unauthenticated } from "./core/access/decide.ts";
 import type { Principal } from "./core/access.ts";
 import type { Cloud } from "./core/cloud.ts";
 import { GoogleError, notModelled } from "./core/errors.ts";
-import { Faults } from "./core/faults.ts";
+import { breakAnswer } from "./core/faults.ts";
 import { type Call, noSuchMethod, parseJson, type Router, readBody, sendError, sendReply } from "./core/http.ts";
 import { isGoogleHost, pathForHost, serviceOf, withStoragePrefix } from "./hosts.ts";
 import { projects } from "./services/resourcemanager/projects.ts";
@@ -49,9 +49,14 @@ async function handle(
   const service = serviceOf(rawPath);
   if (service?.name === "local" && door !== "open") throw noSuchMethod(method, path);
   const principal = caller(cloud, door, raw, query);
+  if (service && service.name !== "local") {
+    const seen = { service: service.name, method, path, query: decodedQuery(query), caller: emailOf(principal) };
+    const drop = await cloud.faults.meet(seen);
+    if (drop === "call") return void response.destroy();
+    if (drop === "answer") breakAnswer(response);
+    response.once("finish", () => cloud.faults.answered(seen, response.statusCode));
+  }
   if (service) {
-    const fault = service.name === "local" ? undefined : cloud.faults.take(service.name, method, path, "call");
-    if (fault) await Faults.strike(fault);
     const named = projectOf(path, query);
     if (named !== undefined) requireProject(cloud, service.name, method, path, named);
     if (service.api) requireEnabled(cloud, service.api, named ?? options.project);
@@ -133,6 +138,14 @@ function caller(cloud: Cloud, door: Door, raw: IncomingMessage, query: URLSearch
   const principal = token ? cloud.tokens.read(token) : undefined;
   if (!principal) throw unauthenticated();
   return principal;
+}
+
+function emailOf(principal: Principal): string | undefined {
+  return "email" in principal ? principal.email : undefined;
+}
+
+function decodedQuery(query: URLSearchParams): string {
+  return [...query].map((pair) => pair.join("=")).join("&");
 }
 
 /** The project that a call names in its path or query. */

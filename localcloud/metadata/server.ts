@@ -23,6 +23,8 @@ export interface MetadataServerOptions {
   /** `account` is the entry below `service-accounts` that was asked for: `default` or an e-mail. */
   issueToken: (account: string) => AccessToken;
   identityToken?: (audience: string, account: string) => string;
+  /** Is told of every request before it is answered; may throw an error, or have the connection broken. */
+  meet?: (request: { method: string; path: string; query: string }) => Promise<"call" | "answer" | undefined>;
   /** Absent: the guest has no guest attributes. */
   putGuestAttribute?: (namespace: string, key: string, value: string) => void;
 }
@@ -61,6 +63,9 @@ async function answer(
   response: ServerResponse,
 ): Promise<Answer | undefined> {
   const [rawPath = "/", rawQuery = ""] = (request.url ?? "/").split("?", 2);
+  const asked = { method: request.method ?? "GET", path: rawPath.replace(/^\/computeMetadata\/v1\/?/, "") };
+  // Nothing here changes anything but guest attributes, so an answer that is lost is a request that is lost.
+  if (await options.meet?.({ ...asked, query: rawQuery })) return void response.destroy();
   // A probe for "is this Google?" carries no header of its own; only our answer's header matters to it.
   if (rawPath === "/" || rawPath === "") return { status: 200, body: "computeMetadata/\n" };
   if (request.headers["x-forwarded-for"] !== undefined) {

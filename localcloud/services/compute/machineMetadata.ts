@@ -2,6 +2,7 @@ import { serviceAccount } from "../../core/access/records.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { GoogleError } from "../../core/errors.ts";
 import type { MetadataServerOptions } from "../../metadata/server.ts";
+import { split } from "./links.ts";
 import type { Machines } from "./machines.ts";
 import type { Instance } from "./types.ts";
 
@@ -14,6 +15,7 @@ export function machineMetadata(machines: Machines, cloud: Cloud, path: string, 
   };
   return {
     tree: () => machines.tree(path, instance()),
+    meet: (request) => cloud.faults.meet({ service: "metadata", machine: split(path).name, ...request }),
     onChange: (listener) => machines.onChange(path, listener),
     issueToken: (account) => {
       const accounts = instance().serviceAccounts ?? [];

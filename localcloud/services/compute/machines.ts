@@ -316,13 +316,13 @@ export class Machines {
     this.#cloud.log(`${instance.name}: deleted`);
   }
 
-  /** Spot: the guest is told, gets the power button and loses its power 30 seconds later. */
-  preempt(path: string): Promise<void> {
+  /** Spot: the guest is told, gets the power button and loses its power when the notice is over (Google promises none). */
+  preempt(path: string, noticeMs = PREEMPTION_GRACE_MS): Promise<void> {
     const instance = this.#instances.get(path);
     if (!instance || !this.#sessions.has(path)) return Promise.resolve();
     this.#cloud.log(`${instance.name}: preempted`);
     this.#note(path, { preempted: true, maintenanceEvent: "TERMINATE_ON_HOST_MAINTENANCE" });
-    return this.#queue(path, () => this.#end(path, PREEMPTION_GRACE_MS, instance.scheduling.instanceTerminationAction));
+    return this.#queue(path, () => this.#end(path, noticeMs, instance.scheduling.instanceTerminationAction));
   }
 
   /** Host maintenance of a machine that is no Spot machine. */

@@ -205,6 +205,48 @@ test("planned faults strike, count and go", async (t) => {
   assert.equal((await cloud.call("POST", "/local/v1/faults", { id: "x" })).status, 400);
 });
 
+test("a fault strikes only the calls that it names; a broken connection loses the call or only its answer", async (t) => {
+  const cloud = await testCloud(t);
+  const { faults } = cloud.local.cloud;
+  const make = (name: string) => cloud.call("POST", `/storage/v1/b?project=${PROJECT}`, { name });
+  const error = { code: 503, reason: "backendError", message: "Service Unavailable" };
+  const seen: string[] = [];
+  const stop = faults.watch({
+    call: async (call) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      seen.push(`${call.method} ${call.service} ${call.path} ${call.query}`);
+    },
+    answered: (call, status) => seen.push(`${call.method} ${status}`),
+  });
+  await make("mlt-one");
+  stop();
+  assert.deepEqual(seen, [`POST storage /storage/v1/b project=${PROJECT}`, "POST 200"]);
+
+  const ann: Principal = { kind: "user", email: "ann@example.com" };
+  await cloud.call("POST", "/local/v1/faults", { id: "a", query: "^prefix=x y$", skip: 1, times: 1, error });
+  await cloud.call("POST", "/local/v1/faults", { id: "b", caller: ann.email, error });
+  await cloud.call("POST", "/local/v1/faults", { id: "m", machine: "other", error });
+  const list = (query: string, principal?: Principal) =>
+    cloud.call("GET", `/storage/v1/b/mlt-one/o${query}`, undefined, principal).then(({ status }) => status);
+  const asked = ["", "?prefix=x%20y", "?prefix=x%20y", "?prefix=x%20y"];
+  const statuses = [];
+  for (const query of asked) statuses.push(await list(query));
+  assert.deepEqual(statuses, [200, 200, 503, 200]);
+  assert.equal(await list("", ann), 503);
+  faults.clear();
+
+  for (const [drop, there] of [
+    ["call", 404],
+    ["answer", 200],
+  ] as const) {
+    await cloud.call("POST", "/local/v1/faults", { id: drop, service: "storage", method: "POST", times: 1, drop });
+    await assert.rejects(make(`mlt-${drop}`), /fetch failed/);
+    assert.equal((await cloud.call("GET", `/storage/v1/b/mlt-${drop}`)).status, there);
+  }
+  for (const wrong of [{ drop: "all" }, { path: "(", error }, { query: "(", error }])
+    assert.equal((await cloud.call("POST", "/local/v1/faults", { id: "x", ...wrong })).status, 400);
+});
+
 test("only the operator controls the local cloud, and only at the operator's door", async (t) => {
   const cloud = await testCloud(t);
   const ann: Principal = { kind: "user", email: "ann@example.com" };
