@@ -4,6 +4,7 @@ import automation, { type EngineEvent, type OpMap, type PulumiFn } from "@pulumi
 import { parse, stringify } from "yaml";
 import { findPulumi } from "./cli.ts";
 import { STAY_LOCAL } from "./endpoints.ts";
+import { startCommandProvider } from "./providers/command/server.ts";
 import { type ProviderServer, startGcpProvider } from "./providers/gcp/server.ts";
 
 export interface StackOptions {
@@ -18,10 +19,16 @@ export interface StackOptions {
   folder: string;
   /** A folder for Pulumi's state that other stacks share; default: one below `folder`. */
   backend?: string;
-  /** `attached`: the provider beside this file; `real`: the installed pulumi-gcp plugin. */
+  /** `attached`: the gcp provider beside this file; `real`: the installed pulumi-gcp plugin. */
   providers?: "attached" | "real";
   /** For the CLI, the program's provider and, with `attached`, the provider: endpoints, token (`providerEnvironment`). */
   environment?: Record<string, string>;
+  /** What `command:local:Command` runs with, besides this process's environment and `environment`. */
+  commands?: {
+    environment?: Record<string, string>;
+    /** Where commands without `dir` run. @default this repository, as with `pulumi up` in it */
+    folder?: string;
+  };
   /** Pulumi's own output, as it comes. */
   onOutput?: (text: string) => void;
   /** What takes time before Pulumi runs. */
@@ -70,7 +77,7 @@ export interface OpenStack {
   cancel(): Promise<void>;
   /** Forgets the stack, which must be empty. */
   removeStack(): Promise<void>;
-  /** Ends the attached provider. Always call it. */
+  /** Ends the attached providers, and commands that still run. Always call it. */
   close(): Promise<void>;
 }
 
@@ -113,16 +120,20 @@ function isPulumis(reason: unknown): boolean {
 export async function openStack(options: StackOptions): Promise<OpenStack> {
   outliveTheEngine();
   const found = await findPulumi(options.progress);
-  const provider = options.providers === "real" ? undefined : await startGcpProvider({ ...options.environment });
+  const providers: ProviderServer[] = [];
   try {
-    return await open(options, found.path, provider);
+    if (options.providers !== "real") providers.push(await startGcpProvider({ ...options.environment }));
+    const { environment, folder = REPOSITORY } = options.commands ?? {};
+    const all = { ...process.env, ...options.environment, ...environment };
+    providers.push(await startCommandProvider({ environment: all, folder }));
+    return await open(options, found.path, providers);
   } catch (error) {
-    await provider?.close();
+    for (const provider of providers) await provider.close();
     throw plain(error, []);
   }
 }
 
-async function open(options: StackOptions, cli: string, provider: ProviderServer | undefined): Promise<OpenStack> {
+async function open(options: StackOptions, cli: string, providers: readonly ProviderServer[]): Promise<OpenStack> {
   const { folder, stack: stackName } = options;
   const state = options.backend ?? join(folder, "state");
   const workDir = join(folder, "settings");
@@ -135,7 +146,8 @@ async function open(options: StackOptions, cli: string, provider: ProviderServer
     PULUMI_CONFIG_PASSPHRASE: options.environment?.PULUMI_CONFIG_PASSPHRASE ?? "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",
     PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS: "false",
-    ...(provider ? { PULUMI_DEBUG_PROVIDERS: provider.attach } : STAY_LOCAL),
+    ...(options.providers === "real" ? STAY_LOCAL : {}),
+    PULUMI_DEBUG_PROVIDERS: providers.map(({ attach }) => attach).join(","),
   };
   const pulumiCommand = await automation.PulumiCommand.get({ root: dirname(dirname(cli)) });
   const stack = await automation.LocalWorkspace.createOrSelectStack(
@@ -199,7 +211,7 @@ async function open(options: StackOptions, cli: string, provider: ProviderServer
     cancel: () => stack.cancel(),
     removeStack: () => stack.workspace.removeStack(stackName),
     async close() {
-      await provider?.close();
+      for (const provider of providers) await provider.close();
     },
   };
 }

@@ -1,12 +1,8 @@
 import { createHash } from "node:crypto";
+import type { Problem } from "../protocol.ts";
 import type { ResourceType } from "./resource.ts";
 import type { Field, Place, Shape } from "./schema.ts";
 import { isAsset, isObject, type Props, UNKNOWN } from "./values.ts";
-
-export interface Problem {
-  property: string;
-  reason: string;
-}
 
 /** Names that Pulumi gave, so that they are kept as long as the resource is. */
 const DEFAULTS = "__defaults";

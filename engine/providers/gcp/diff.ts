@@ -1,13 +1,6 @@
+import type { Change } from "../protocol.ts";
 import { type Field, type Place, relativeLink, type Shape } from "./schema.ts";
 import { isObject, type Props, sameValue, UNKNOWN } from "./values.ts";
-
-/** One property that differs between the last inputs and the new ones. */
-export interface Change {
-  /** Pulumi's path: `disks[0].sourceImage`, `metadata["startup-script"]`. */
-  path: string;
-  kind: "add" | "delete" | "update";
-  replace: boolean;
-}
 
 /** Whether two values of a field mean the same to Google. */
 export function sameFieldValue(field: Field, left: unknown, right: unknown, place: Place): boolean {

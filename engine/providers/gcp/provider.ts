@@ -1,6 +1,7 @@
-import { checkInputs, isGeneratedName, ownInputs, type Problem } from "./check.ts";
+import type { Change, Problem } from "../protocol.ts";
+import { checkInputs, isGeneratedName, ownInputs } from "./check.ts";
 import { type Configuration, contextOf, placeOf } from "./configuration.ts";
-import { type Change, changesOf } from "./diff.ts";
+import { changesOf } from "./diff.ts";
 import { typeOf } from "./registry.ts";
 import type { Context, Found, ResourceType } from "./resource.ts";
 import type { Place } from "./schema.ts";

@@ -1,5 +1,5 @@
+import type { Change } from "../protocol.ts";
 import type { Client } from "./client.ts";
-import type { Change } from "./diff.ts";
 import type { Place, Shape } from "./schema.ts";
 import type { Props } from "./values.ts";
 

@@ -3,14 +3,12 @@ import pluginProto from "@pulumi/pulumi/proto/plugin_pb.js";
 import services from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import proto from "@pulumi/pulumi/proto/provider_pb.js";
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
-import structs from "google-protobuf/google/protobuf/struct_pb.js";
 import { answer, type GrpcCall as Call, serve } from "../../grpc.ts";
-import type { Problem } from "./check.ts";
+import { checked, difference, handshake, plainProps, struct } from "../protocol.ts";
 import { type Configuration, configurationProblems, configure, type Environment } from "./configuration.ts";
-import type { Change } from "./diff.ts";
 import { invoke } from "./invoke.ts";
 import { check, create, diff, read, remove, update } from "./provider.ts";
-import { compact, type Props, withoutSecrets } from "./values.ts";
+import { type Props, withoutSecrets } from "./values.ts";
 
 export interface ProviderServer {
   port: number;
@@ -18,8 +16,6 @@ export interface ProviderServer {
   attach: string;
   close(): Promise<void>;
 }
-
-type Struct = InstanceType<typeof structs.Struct>;
 
 /**
  * Starts the gcp provider on a free port of the loopback. Engines attach to it by `PULUMI_DEBUG_PROVIDERS`. Each
@@ -42,7 +38,7 @@ function handlers(connections: Map<string, Configuration>, environment: Environm
   };
 
   return {
-    handshake: answer(async () => handshake()),
+    handshake: answer(async () => handshake({ secrets: false })),
     attach: answer(async () => new empty.Empty()),
     cancel: answer(async () => new empty.Empty()),
     getPluginInfo: answer(async () => {
@@ -148,56 +144,6 @@ function handlers(connections: Map<string, Configuration>, environment: Environm
   };
 }
 
-function handshake(): InstanceType<typeof proto.ProviderHandshakeResponse> {
-  const response = new proto.ProviderHandshakeResponse();
-  response.setAcceptSecrets(false);
-  response.setAcceptResources(false);
-  response.setAcceptOutputs(false);
-  return response;
-}
-
-function checked(inputs: Props, problems: Problem[]): InstanceType<typeof proto.CheckResponse> {
-  const response = new proto.CheckResponse();
-  response.setInputs(struct(inputs));
-  response.setFailuresList(
-    problems.map(({ property, reason }) => {
-      const failure = new proto.CheckFailure();
-      failure.setProperty(property);
-      failure.setReason(reason);
-      return failure;
-    }),
-  );
-  return response;
-}
-
-function difference(changes: Change[], deleteBeforeReplace: boolean): InstanceType<typeof proto.DiffResponse> {
-  const { Kind } = proto.PropertyDiff;
-  const kinds = {
-    add: [Kind.ADD, Kind.ADD_REPLACE],
-    delete: [Kind.DELETE, Kind.DELETE_REPLACE],
-    update: [Kind.UPDATE, Kind.UPDATE_REPLACE],
-  } as const;
-  const response = new proto.DiffResponse();
-  const { DiffChanges } = proto.DiffResponse;
-  response.setChanges(changes.length > 0 ? DiffChanges.DIFF_SOME : DiffChanges.DIFF_NONE);
-  response.setHasdetaileddiff(true);
-  response.setDeletebeforereplace(deleteBeforeReplace);
-  for (const { path, kind, replace } of changes) {
-    const detail = new proto.PropertyDiff();
-    detail.setKind(kinds[kind][replace ? 1 : 0]);
-    detail.setInputdiff(true);
-    response.getDetaileddiffMap().set(path, detail);
-    response.addDiffs(path);
-    if (replace) response.addReplaces(path);
-  }
-  return response;
-}
-
 function props(value: unknown): Props {
-  if (value === undefined) return {};
-  return withoutSecrets((value as Struct).toJavaScript()) as Props;
-}
-
-function struct(value: Props): Struct {
-  return structs.Struct.fromJavaScript(compact(value) as Parameters<typeof structs.Struct.fromJavaScript>[0]);
+  return withoutSecrets(plainProps(value)) as Props;
 }

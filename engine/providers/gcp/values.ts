@@ -32,6 +32,11 @@ export function withoutSecrets(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
 }
 
+/** The value, marked as a secret. */
+export function secret(value: unknown): Props {
+  return { [SIGNATURE]: SECRET, value };
+}
+
 /** The value without members that are `undefined` or `null`: the wire knows neither. */
 export function compact<T>(value: T): T {
   if (Array.isArray(value)) return value.filter((item) => item !== undefined).map(compact) as T;

@@ -1,5 +1,5 @@
+import type { Change } from "../../protocol.ts";
 import { unlessGone } from "../client.ts";
-import type { Change } from "../diff.ts";
 import { changedInputs } from "../diff.ts";
 import { change, computeOperation } from "../operations.ts";
 import type { AutoName, Context, Found, ResourceType } from "../resource.ts";

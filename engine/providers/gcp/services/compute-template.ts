@@ -1,4 +1,4 @@
-import type { Change } from "../diff.ts";
+import type { Change } from "../../protocol.ts";
 import type { Context, ResourceType } from "../resource.ts";
 import { boolean, lastSegment, list, map, number, object, type Shape, string } from "../schema.ts";
 import { isObject, type Props, text } from "../values.ts";
