@@ -4,6 +4,10 @@
 /** Raised when a shape below changes in a way that an older reader would misread. */
 export const SCHEMA = 1;
 
+/** Bounds of `checkpointSeconds`: Google takes one write a second of an object at most, and a checkpoint is several. */
+export const SHORTEST_CHECKPOINT_SECONDS = 5;
+export const LONGEST_CHECKPOINT_SECONDS = 86_400;
+
 /** `gs://DATA/environment.json`, written by the Pulumi program; how every `mlt` command knows its environment. */
 export interface Environment {
   schema: number;
@@ -53,14 +57,24 @@ export interface Environment {
   /** The image family that this environment builds; absent: none. */
   imageFamily?: {
     family: string;
+    /** Where its images are: the environment's own project. */
     project: string;
-    /** Zone and type of the machines that build and test. */
-    zone: string;
+    /** Zones of one region, in the order in which builders and test machines are tried. */
+    zones: string[];
+    /** The subnetwork of that region, without a way in from outside. */
+    subnetwork: string;
     machineType: string;
+    /** Whether Google may take a builder back: cheaper, and a build may have to be begun anew. */
+    spot: boolean;
+    diskGb: number;
+    /** Minutes that a builder or a test machine lives at most; Google deletes it then. */
     maxMinutes: number;
+    /** Whether the images stay when the environment goes. */
     retainImages: boolean;
-    /** Instance template that builders are made from. */
-    template: string;
+    /** The recipe's folder, relative to the Pulumi program's. */
+    recipe: string;
+    /** Projects whose images a recipe may build on, besides Google's public ones and the environment's own. */
+    baseProjects: string[];
   };
   /** Labels that every machine and disk of this environment carries. */
   labels: Record<string, string>;
@@ -99,6 +113,8 @@ export interface RunSpec {
   keepMinutes: number;
   machineType: string;
   spot: boolean;
+  /** The zones that the run was asked to stay in, in their order; absent: all of the environment's. */
+  zones?: string[];
   createdAt: string;
 }
 
@@ -124,8 +140,13 @@ export interface RunStatus {
   schema: number;
   id: string;
   phase: Phase;
-  /** From 1; the launcher alone raises it. */
+  /**
+   * From 1; the launcher alone raises it. A number belongs to the launcher that wrote it: whoever goes on for another
+   * takes the next one, so that two never ask for machines of one attempt.
+   */
   attempt: number;
+  /** Random; names the launcher that this attempt belongs to. */
+  launcher?: string;
   /** The machine of this attempt; absent before `provisioning`. */
   machine?: { name: string; zone: string; type: string; spot: boolean; image?: string; region?: string };
   /** The trainer's exit code, if it ran to its end; a signal n counts as 128 + n. */
@@ -133,6 +154,10 @@ export interface RunStatus {
   /** One line in the user's words: `pip install failed: exit 1, requirements.txt line 14`. */
   reason?: string;
   restarts: number;
+  /** The exact image of every attempt, `projects/P/global/images/NAME`; absent before the first machine. */
+  image?: string;
+  /** When a zone last took a machine back or had none free, RFC 3339 by zone: such zones are tried last. */
+  setbacks?: Record<string, string>;
   /** The newest checkpoint that is whole in the bucket; written by the guest. */
   checkpoint?: { n: number; at: string; bytes: number; files: number };
   /** The checkpoint that this attempt went on from; absent: it began anew. */
@@ -141,6 +166,8 @@ export interface RunStatus {
   /** RFC 3339; absent until the thing happened. */
   times: {
     submitted: string;
+    /** Google had made this attempt's machine. */
+    provisioned?: string;
     /** First sign of this attempt's machine. */
     booting?: string;
     installing?: string;
@@ -149,11 +176,13 @@ export interface RunStatus {
     saving?: string;
     ended?: string;
   };
-  /** RFC 3339, rewritten by the guest every 10 s. */
+  /** RFC 3339, rewritten every 10 s by the guest, before that by whoever asks for its machine; absent: nobody does. */
   heartbeat?: string;
   deadline: string;
   /** Estimated cost so far in `currency`, from catalog/prices with its date; absent when the price is unknown. */
   cost?: { amount: number; currency: "USD"; asOf: string };
+  /** Estimated cost of the attempts before this one. */
+  costBefore?: { amount: number; currency: "USD"; asOf: string };
   /** `$OUTPUT_DIR/metrics.json` of the trainer, if it wrote one of at most 16 KiB. */
   metrics?: Record<string, unknown>;
 }
