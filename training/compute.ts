@@ -25,9 +25,9 @@ export interface Compute {
 type Options = ConstructorParameters<typeof compute_v1.Compute>[0];
 
 /** Google's official client, only the part for version 1, loaded when it is first needed. */
-export function googleCompute(): Compute {
+export function computeClient(): () => Promise<compute_v1.Compute> {
   let client: Promise<compute_v1.Compute> | undefined;
-  const api = () => {
+  return () => {
     client ??= Promise.all([import("@googleapis/compute/build/v1.js"), login()]).then(([{ compute_v1 }, auth]) => {
       const rootUrl = computeRoot();
       // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
@@ -37,6 +37,10 @@ export function googleCompute(): Compute {
     });
     return client;
   };
+}
+
+export function googleCompute(): Compute {
+  const api = computeClient();
   return {
     async template(project, instanceTemplate) {
       const { data } = await (await api()).instanceTemplates.get({ project, instanceTemplate });
