@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LONGEST_CHECKPOINT_SECONDS, SHORTEST_CHECKPOINT_SECONDS } from "../training/contract.ts";
 
 /** Ceilings that Google sets, with where they are written. */
 const MAX_RUN_HOURS = 120 * 24; // scheduling.maxRunDuration: 120 days
@@ -40,6 +41,10 @@ export const trainingSchema = z.strictObject({
   spot: z.boolean().optional(),
   maxHours: z.number().min(0.1).max(MAX_RUN_HOURS).optional(),
   maxRestarts: z.number().int().min(0).max(99).optional(),
+  /** Seconds between two checkpoints at most. */
+  checkpointSeconds: z.number().int().min(SHORTEST_CHECKPOINT_SECONDS).max(LONGEST_CHECKPOINT_SECONDS).optional(),
+  /** Whether a run that finds no Spot machine in any zone may take a standard one, at its price. */
+  fallbackToStandard: z.boolean().optional(),
   allowedMachineTypes: z.array(text).min(1).max(200).optional(),
   image: text.optional(),
   bootDiskGb: z.number().int().min(10).max(65536).optional(),
@@ -79,7 +84,15 @@ export type Preset = keyof typeof PRESETS;
 export const DEFAULTS = {
   region: "us-central1",
   bucket: { softDeleteDays: 7, noncurrentDays: 30, scratchDays: 14, retain: false },
-  training: { machineType: "e2-standard-4", spot: true, maxHours: 8, maxRestarts: 5, bootDiskGb: 50 },
+  training: {
+    machineType: "e2-standard-4",
+    spot: true,
+    maxHours: 8,
+    maxRestarts: 5,
+    checkpointSeconds: 30,
+    fallbackToStandard: false,
+    bootDiskGb: 50,
+  },
 } as const;
 
 /** Every `mltraining:` key; Pulumi.yaml describes the same ones (a test compares). */

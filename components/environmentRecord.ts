@@ -62,6 +62,8 @@ function environmentOf({
         maxRestarts: training.maxRestarts,
         allowedMachineTypes: training.allowedMachineTypes,
         image,
+        checkpointSeconds: training.checkpointSeconds,
+        fallbackToStandard: training.fallbackToStandard,
       },
       labels: config.labels,
     }));

@@ -18,6 +18,10 @@ export interface TrainingConfig {
   spot: boolean;
   maxHours: number;
   maxRestarts: number;
+  /** Seconds between two checkpoints at most; a package or flag may say another. */
+  checkpointSeconds: number;
+  /** Whether a run that finds no Spot machine may take a standard one; a package or flag may say otherwise. */
+  fallbackToStandard: boolean;
   allowedMachineTypes?: string[];
   image: ImageChoice;
   bootDiskGb: number;
@@ -51,6 +55,14 @@ export function readTraining(
   problems.push(...plan.problems.map((problem) => `machineType: ${problem}`));
   warnings.push(...plan.warnings.map((warning) => `machineType: ${warning}`));
   readAllowed(settings, problems, warnings);
+  if (settings.checkpointSeconds > settings.maxHours * 3600) {
+    problems.push(
+      `checkpointSeconds must not be over maxHours (${settings.maxHours} h): no checkpoint would ever be made; got ${settings.checkpointSeconds}`,
+    );
+  }
+  if (settings.fallbackToStandard && !settings.spot) {
+    warnings.push("fallbackToStandard: changes nothing where spot is false: machines are standard ones anyway");
+  }
 
   const chosen = chooseImage(settings.image, project);
   problems.push(...chosen.problems.map((problem) => `image ${problem}`));
@@ -79,6 +91,8 @@ export function readTraining(
       spot: settings.spot,
       maxHours: settings.maxHours,
       maxRestarts: settings.maxRestarts,
+      checkpointSeconds: settings.checkpointSeconds,
+      fallbackToStandard: settings.fallbackToStandard,
       allowedMachineTypes: settings.allowedMachineTypes ? [...settings.allowedMachineTypes] : undefined,
       image: chosen.image,
       bootDiskGb: settings.bootDiskGb,

@@ -233,10 +233,12 @@ test("environment.json is the run contract's, by type and by schema", async () =
       spot: true,
       maxHours: 3,
       maxRestarts: 3,
+      checkpointSeconds: 30,
+      fallbackToStandard: false,
       allowedMachineTypes: ["e2-standard-2", "e2-standard-4", "e2-standard-8", "n2-standard-4", "n2-standard-8"],
       image: "projects/ubuntu-os-cloud/global/images/ubuntu-2404-lts-amd64-v20261101",
     },
-    labels: { app: "ml-training", environment: "mlt-dev", owner: "ann" },
+    labels: { app: "ml-training", "mlt-environment": "mlt-dev", owner: "ann" },
   };
   assert.deepEqual(content, expected);
   const validator = z.fromJSONSchema(schema);
@@ -319,7 +321,7 @@ for (const [title, make] of WORLDS) {
       if (LABELLED.includes(type)) {
         const labels = inputs.labels as Record<string, string>;
         assert.equal(labels.app, "ml-training", name);
-        assert.ok(labels.environment, name);
+        assert.ok(labels["mlt-environment"], name);
       }
     }
     for (const { inputs, name } of ofType("gcp:storage/bucket:Bucket")) {
@@ -340,7 +342,7 @@ for (const [title, make] of WORLDS) {
         labels: Record<string, string>;
         sourceImage: string;
       }[]) {
-        assert.ok(disk.autoDelete && disk.labels.environment, name);
+        assert.ok(disk.autoDelete && disk.labels["mlt-environment"], name);
         assert.doesNotMatch(disk.sourceImage, /\/family\//);
       }
       const metadata = inputs.metadata as Record<string, string>;

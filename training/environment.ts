@@ -118,6 +118,17 @@ export function trainingOf(environment: Environment): NonNullable<Environment["t
   );
 }
 
+/** The environment's zones that have a training template, in the order in which machines are tried. */
+export function usableZones(environment: Environment): string[] {
+  const templates = environment.training?.templates ?? {};
+  return environment.zones.filter((zone) => templates[regionOf(zone)] !== undefined);
+}
+
+/** `us-central1` of `us-central1-a`. */
+export function regionOf(zone: string): string {
+  return zone.replace(/-[a-z]$/, "");
+}
+
 /** `did you mean …` for a word out of a list, or nothing. */
 export function meant(word: string, known: readonly string[]): string {
   const near = nearest(word, known);

@@ -1,5 +1,6 @@
 import { isMap, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { LONGEST_CHECKPOINT_SECONDS, SHORTEST_CHECKPOINT_SECONDS } from "./contract.ts";
 import { quotable } from "./files.ts";
 import { legalName } from "./ids.ts";
 import { nearest } from "./nearest.ts";
@@ -16,6 +17,8 @@ export interface Manifest {
   spot?: boolean;
   maxHours?: number;
   maxRestarts?: number;
+  checkpointSeconds?: number;
+  fallbackToStandard?: boolean;
   keepMinutes?: number;
   /** What `mlt train DIR --local` adds, so that a run on a sample ends soon. */
   sample?: { arguments: string[]; inputs: string[] };
@@ -115,6 +118,8 @@ const duration = z
 const PYTHON = 'must be a version of Python in quotes, such as "3.11"';
 const MACHINE_TYPE = "must be the name of a machine type, such as e2-standard-4";
 
+const CHECKPOINTS = `must be a whole number of seconds from ${SHORTEST_CHECKPOINT_SECONDS} to ${LONGEST_CHECKPOINT_SECONDS}`;
+
 const SCHEMA = z.strictObject({
   name: z.string("must be text").optional(),
   command,
@@ -128,6 +133,12 @@ const SCHEMA = z.strictObject({
   spot: z.boolean("must be true or false, without quotes").optional(),
   maxHours: z.number("must be a number of hours, without quotes").positive("must be over 0").optional(),
   maxRestarts: z.int("must be a whole number, without quotes").min(0, "must be 0 or more").optional(),
+  checkpointSeconds: z
+    .int(CHECKPOINTS)
+    .min(SHORTEST_CHECKPOINT_SECONDS, CHECKPOINTS)
+    .max(LONGEST_CHECKPOINT_SECONDS, CHECKPOINTS)
+    .optional(),
+  fallbackToStandard: z.boolean("must be true or false, without quotes").optional(),
   keep: duration.optional(),
   sample: z
     .strictObject(

@@ -44,6 +44,11 @@ export function counting(text: string): number {
   return value;
 }
 
+/** An option that may be given several times. */
+export function listed(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
 export function number(what: string): (text: string) => number {
   return (text) => {
     const value = Number(text);

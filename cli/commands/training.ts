@@ -1,4 +1,4 @@
-import { type CommonOptions, counting, number, type Tools } from "./tools.ts";
+import { type CommonOptions, counting, listed, number, type Tools } from "./tools.ts";
 
 /** `train`, `runs`, `status`, `logs`, `cancel`. */
 export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): void {
@@ -9,6 +9,10 @@ export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): v
     .option("--max-restarts <count>", "restarts after preemptions at most", number("a count"))
     .option("--spot", "on a Spot machine: cheaper, Google may take it back")
     .option("--no-spot", "on a machine that Google does not take back")
+    .option("--fallback-to-standard", "take a standard machine where no zone has a Spot one, at its price")
+    .option("--no-fallback-to-standard", "wait for a Spot machine")
+    .option("--checkpoint-seconds <seconds>", "seconds between two checkpoints at most", number("seconds"))
+    .option("--zone <zone>", "only in this zone; may be given several times, in order", listed)
     .option("--keep <time>", "leave a failed machine up for so long (30m, 2h)")
     .option("-y, --yes", "start without asking")
     .option("--detach", "do not follow the run")

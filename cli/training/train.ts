@@ -21,6 +21,9 @@ interface TrainOptions extends CommonOptions {
   maxHours?: number;
   maxRestarts?: number;
   spot?: boolean;
+  checkpointSeconds?: number;
+  fallbackToStandard?: boolean;
+  zone?: string[];
   keep?: string;
   yes?: boolean;
   detach?: boolean;
@@ -94,7 +97,7 @@ export async function train(directory: string, args: readonly string[], options:
 }
 
 function flagsOf(options: TrainOptions): RunFlags {
-  const { machineType, maxHours, maxRestarts, spot, keep } = options;
+  const { machineType, maxHours, maxRestarts, spot, checkpointSeconds, fallbackToStandard, zone, keep } = options;
   const keepMinutes = keep === undefined ? undefined : minutesOf(keep);
   if (keep !== undefined && keepMinutes === undefined) {
     throw new UserError(`--keep takes a time such as 30m or 2h; got "${keep}"`);
@@ -104,6 +107,9 @@ function flagsOf(options: TrainOptions): RunFlags {
     ...(maxHours === undefined ? {} : { maxHours }),
     ...(maxRestarts === undefined ? {} : { maxRestarts }),
     ...(spot === undefined ? {} : { spot }),
+    ...(checkpointSeconds === undefined ? {} : { checkpointSeconds }),
+    ...(fallbackToStandard === undefined ? {} : { fallbackToStandard }),
+    ...(zone === undefined ? {} : { zones: zone }),
     ...(keepMinutes === undefined ? {} : { keepMinutes }),
   };
 }

@@ -179,7 +179,7 @@ test("every problem of a package is told at once, and nothing is created", async
     "The package broken cannot be used (5 problems):",
     "  - training.yaml: `command` is missing: the command that trains, such as [python, train.py]",
     "  - training.yaml line 2: maxHours must be over 0; got -1",
-    '  - training.yaml line 1: unknown key "comand"; did you mean command? Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample',
+    '  - training.yaml line 1: unknown key "comand"; did you mean command? Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample',
     '  - requirements.txt line 1: "numpy>=1.2" is not pinned to one version; lock it: `uv pip compile --generate-hashes requirements.in -o requirements.txt` (or pip-compile --generate-hashes)',
     "  - key.json holds a service account key: a package is stored for good and read by machines. Remove it, or name it in .mltignore",
     "",

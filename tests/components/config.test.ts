@@ -43,6 +43,8 @@ test("a project alone is enough, and everything else is a default", () => {
       spot: true,
       maxHours: 8,
       maxRestarts: 5,
+      checkpointSeconds: 30,
+      fallbackToStandard: false,
       allowedMachineTypes: undefined,
       image: {
         project: "ubuntu-os-cloud",
@@ -52,7 +54,7 @@ test("a project alone is enough, and everything else is a default", () => {
       bootDiskGb: 50,
       bootDiskType: "pd-balanced",
     },
-    labels: { app: "ml-training", environment: "mlt-dev" },
+    labels: { app: "ml-training", "mlt-environment": "mlt-dev" },
     warnings: [],
   });
 });
@@ -194,6 +196,15 @@ const BAD_TRAINING: [string, unknown, RegExp][] = [
   ["maxRestarts", -1, /must be at least 0; got -1$/],
   ["maxRestarts", 100, /must be at most 99; got 100$/],
   ["maxRestarts", 1.5, /must be a whole number; got 1\.5$/],
+  ["checkpointSeconds", 4, /^mltraining:training\.checkpointSeconds must be at least 5; got 4$/],
+  ["checkpointSeconds", 86401, /must be at most 86400; got 86401$/],
+  ["checkpointSeconds", 30.5, /must be a whole number; got 30\.5$/],
+  [
+    "checkpointSeconds",
+    30000,
+    /^mltraining:training\.checkpointSeconds must not be over maxHours \(8 h\): no checkpoint would ever be made; got 30000$/,
+  ],
+  ["fallbackToStandard", "yes", /^mltraining:training\.fallbackToStandard must be true or false; got "yes"$/],
   ["bootDiskGb", 9, /must be at least 10; got 9$/],
   ["bootDiskGb", 65537, /must be at most 65536; got 65537$/],
   ["bootDiskGb", 20.5, /must be a whole number; got 20\.5$/],
@@ -391,6 +402,8 @@ test("300 misspelt keys and members are each named with what was meant", () => {
       "spot",
       "maxHours",
       "maxRestarts",
+      "checkpointSeconds",
+      "fallbackToStandard",
       "allowedMachineTypes",
       "image",
       "bootDiskGb",

@@ -120,13 +120,13 @@ test("links are followed inside the package and refused out of it", async (t) =>
 });
 
 const MUST =
-  "it must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample";
+  "it must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample";
 const MANIFESTS: [string, string[]][] = [
   [
     "command: x\nmachinetype: e2-small\nsample: {inputz: [a]}\n",
     [
       'training.yaml line 3: unknown key "sample.inputz"; did you mean inputs? Keys: arguments, inputs',
-      'training.yaml line 2: unknown key "machinetype"; did you mean machineType? Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample',
+      'training.yaml line 2: unknown key "machinetype"; did you mean machineType? Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample',
     ],
   ],
   [
@@ -151,7 +151,7 @@ const MANIFESTS: [string, string[]][] = [
   [
     "- just\n- a list\n",
     [
-      "training.yaml must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, keep, sample",
+      "training.yaml must hold keys with values, `command: …` at least; keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample",
     ],
   ],
   ["", [`training.yaml is empty; ${MUST}`]],

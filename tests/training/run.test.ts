@@ -181,6 +181,8 @@ test("spec: flag wins over training.yaml, which wins over the environment", () =
     buckets: ENVIRONMENT.buckets,
     deadline: time(4 * 3600),
     maxRestarts: 2,
+    checkpointSeconds: 30,
+    fallbackToStandard: false,
     keepMinutes: 0,
     machineType: "e2-standard-2",
     spot: true,
@@ -192,6 +194,8 @@ test("spec: flag wins over training.yaml, which wins over the environment", () =
     spot: false,
     maxRestarts: 1,
     keepMinutes: 5,
+    checkpointSeconds: 60,
+    fallbackToStandard: true,
     python: "3.11",
   };
   const byYaml = build({}, yaml);
@@ -199,6 +203,11 @@ test("spec: flag wins over training.yaml, which wins over the environment", () =
     [byYaml.machineType, byYaml.deadline, byYaml.spot, byYaml.maxRestarts, byYaml.keepMinutes, byYaml.python],
     ["n2-standard-4", time(2 * 3600), false, 1, 5, "3.11"],
   );
+  assert.deepEqual([byYaml.checkpointSeconds, byYaml.fallbackToStandard], [60, true]);
+  const zones = ["us-east1-b", "us-central1-a"];
+  const flags = { checkpointSeconds: 10, fallbackToStandard: false, zones };
+  const byFlags = build(flags, yaml);
+  assert.deepEqual([byFlags.checkpointSeconds, byFlags.fallbackToStandard, byFlags.zones], [10, false, zones]);
   const byFlag = build({ machineType: "e2-highmem-2", maxHours: 1, spot: true, maxRestarts: 0, keepMinutes: 7 }, yaml);
   assert.deepEqual(
     [byFlag.machineType, byFlag.deadline, byFlag.spot, byFlag.maxRestarts, byFlag.keepMinutes],
@@ -211,7 +220,14 @@ test("spec: every ceiling that is passed is told at once", () => {
     ...ENVIRONMENT,
     training: { ...ENVIRONMENT.training!, allowedMachineTypes: ["e2-standard-2", "e2-standard-4"] },
   };
-  const flags = { machineType: "e2-standard-8", maxHours: 5, maxRestarts: 3, keepMinutes: 400 };
+  const flags: RunFlags = {
+    machineType: "e2-standard-8",
+    maxHours: 5,
+    maxRestarts: 3,
+    keepMinutes: 400,
+    checkpointSeconds: 20_000,
+    zones: ["us-central1-d", "us-central1-a", "us-central1-a", "europe-west4-a", "us-esat1-b"],
+  };
   const input = { environment, manifest: MANIFEST, archive: { sha256: "" }, arguments: [], flags, now: new Date(NOW) };
   assert.throws(
     () => buildSpec(input),
@@ -220,11 +236,51 @@ test("spec: every ceiling that is passed is told at once", () => {
         "machine type e2-standard-8 (--machine-type) is not allowed in mlt-test; allowed: e2-standard-2, e2-standard-4; nearest: e2-standard-2",
         "time limit 5 h (--max-hours) is over the environment's ceiling of 4 h (mltraining:training maxHours)",
         "maxRestarts 3 (--max-restarts) is over the environment's ceiling of 2",
+        "a checkpoint every 20000 s (--checkpoint-seconds) would never be made within the limit of 5 h (--max-hours)",
+        "zone us-central1-d (--zone) is no zone of Google's; did you mean us-central1-a?",
+        "zone us-central1-a (--zone) is there twice",
+        "zone europe-west4-a (--zone) is none of mlt-test's; those are us-central1-a, us-central1-b, us-east1-b. Another: add its region to mltraining:training and run `pulumi up`",
+        "zone us-esat1-b (--zone) is no zone of Google's; did you mean us-east1-b?",
         "keeping a failed machine for 400 min (--keep) does not fit in 5 h",
       ]);
       return true;
     },
   );
+});
+
+const BAD_LIMITS: [RunFlags, string][] = [
+  [
+    { maxHours: 0.008 },
+    "time limit 0.008 h (--max-hours) is out of Google's range for a machine: 30 seconds (0.00834 h) to 120 days (2880 h)",
+  ],
+  [
+    { maxHours: 2881 },
+    "time limit 2881 h (--max-hours) is out of Google's range for a machine: 30 seconds (0.00834 h) to 120 days (2880 h)",
+  ],
+  [
+    { maxHours: Number.NaN },
+    "time limit NaN h (--max-hours) is out of Google's range for a machine: 30 seconds (0.00834 h) to 120 days (2880 h)",
+  ],
+  [{ maxRestarts: -1 }, "maxRestarts -1 (--max-restarts) is no whole number from 0"],
+  [{ maxRestarts: 0.5 }, "maxRestarts 0.5 (--max-restarts) is no whole number from 0"],
+  [{ checkpointSeconds: 4 }, "checkpointSeconds 4 (--checkpoint-seconds) is no whole number from 5 to 86400"],
+  [{ checkpointSeconds: 5.5 }, "checkpointSeconds 5.5 (--checkpoint-seconds) is no whole number from 5 to 86400"],
+];
+for (const [flags, problem] of BAD_LIMITS) {
+  test(`spec: ${JSON.stringify(flags)} is refused`, () => {
+    assert.throws(
+      () => build(flags),
+      (error: Problems) => {
+        assert.deepEqual(error.problems, [problem]);
+        return true;
+      },
+    );
+  });
+}
+
+test("spec: the shortest limit that Google takes is taken; the environment's checkpoint interval does not stand in its way", () => {
+  const spec = build({ maxHours: 0.0084 });
+  assert.deepEqual([spec.deadline, spec.checkpointSeconds], [time(30.24), 30]);
 });
 
 test("first status: submitted, nothing known of a machine", () => {
