@@ -45,16 +45,18 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
 
     const services = new ProjectServices(name, { project }, { parent: this });
     const enabled = { parent: this, dependsOn: [services] };
-    const network = new Network(name, { project, regions }, enabled);
+    const network = new Network(name, { project, environment, regions }, enabled);
     const roles = new SelfDeleteRoles(name, { project, environment, automaticName: network.networkName }, enabled);
     this.serviceAccounts = Object.fromEntries(
       args.environments.map((key) => {
         const { selfDelete, watchOperations } = roles;
-        const identity = new MachineIdentity(key, { project, environment: key, selfDelete, watchOperations }, enabled);
+        const own = { project, environment: key, madeBy: environment, selfDelete, watchOperations };
+        const identity = new MachineIdentity(key, own, enabled);
         return [key, identity.email];
       }),
     );
-    new SshAccess(name, { project, network: network.network, targets: this.serviceAccounts }, enabled);
+    const { network: vpc } = network;
+    new SshAccess(name, { project, environment, network: vpc, targets: this.serviceAccounts }, enabled);
     this.subnetworks = network.subnetworks;
     this.ready = services.enabled;
     this.apis = [services];

@@ -1,11 +1,14 @@
 import { IAMMember } from "@pulumi/gcp/projects/iammember.js";
 import { Account } from "@pulumi/gcp/serviceaccount/account.js";
 import * as pulumi from "@pulumi/pulumi";
+import { marked } from "./marks.ts";
 import { environmentProblem, machineCondition, runPrefix, serviceAccountId } from "./names.ts";
 
 export interface MachineIdentityArgs {
   project: string;
   environment: string;
+  /** Whose stack makes this; in a foundation another environment than the one that it is for. @default environment */
+  madeBy?: string;
   /** Roles of `SelfDeleteRoles`. */
   selfDelete: pulumi.Input<string>;
   watchOperations: pulumi.Input<string>;
@@ -24,7 +27,7 @@ export class MachineIdentity extends pulumi.ComponentResource {
     const problem = environmentProblem(args.environment);
     if (problem) throw new pulumi.InputPropertyError({ propertyPath: "environment", reason: problem });
     super("mltraining:index:MachineIdentity", name, args, opts);
-    const { project, environment } = args;
+    const { project, environment, madeBy = environment } = args;
     const child = { parent: this };
 
     const account = new Account(
@@ -33,7 +36,7 @@ export class MachineIdentity extends pulumi.ComponentResource {
         project,
         accountId: serviceAccountId(environment),
         displayName: `Training machines of ${environment}`,
-        description: "Reads inputs, writes runs, deletes its own machine (ml-training)",
+        description: marked("Reads inputs, writes runs, deletes its own machine", madeBy, environment),
       },
       child,
     );
@@ -46,7 +49,7 @@ export class MachineIdentity extends pulumi.ComponentResource {
         member,
         condition: {
           title: `${environment} machines only`,
-          description: `Machines whose names begin with ${runPrefix(environment)}`,
+          description: marked(`Machines whose names begin with ${runPrefix(environment)}`, madeBy, environment),
           expression: machineCondition(environment),
         },
       },

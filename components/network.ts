@@ -4,9 +4,11 @@ import { RouterNat } from "@pulumi/gcp/compute/routerNat.js";
 import { Subnetwork } from "@pulumi/gcp/compute/subnetwork.js";
 import * as pulumi from "@pulumi/pulumi";
 import { REGIONS } from "../catalog/zones.ts";
+import { marked } from "./marks.ts";
 
 export interface NetworkArgs {
   project: string;
+  environment: string;
   /** Each gets a subnet and a NAT. */
   regions: readonly string[];
 }
@@ -34,24 +36,29 @@ export class Network extends pulumi.ComponentResource {
       });
     }
     super("mltraining:index:Network", name, args, opts);
-    const { project } = args;
+    const { project, environment } = args;
 
     const vpc = new Vpc(
       name,
-      { project, description: "Training machines", autoCreateSubnetworks: false, routingMode: "REGIONAL" },
+      {
+        project,
+        description: marked("Training machines", environment),
+        autoCreateSubnetworks: false,
+        routingMode: "REGIONAL",
+      },
       { parent: this },
     );
     this.network = vpc.selfLink;
     this.networkName = vpc.name;
     this.subnetworks = Object.fromEntries(
-      args.regions.map((region) => [region, this.#region(name, region, vpc, project)]),
+      args.regions.map((region) => [region, this.#region(name, region, vpc, args)]),
     );
 
     this.registerOutputs({ network: this.network, subnetworks: this.subnetworks });
   }
 
   /** A region's subnet and its way out. */
-  #region(name: string, region: string, vpc: Vpc, project: string): pulumi.Output<string> {
+  #region(name: string, region: string, vpc: Vpc, { project, environment }: NetworkArgs): pulumi.Output<string> {
     const child = { parent: this };
     const subnetwork = new Subnetwork(
       `${name}-${region}`,
@@ -59,13 +66,15 @@ export class Network extends pulumi.ComponentResource {
         project,
         region,
         network: vpc.selfLink,
+        description: marked(`Training machines in ${region}`, environment),
         ipCidrRange: `10.${REGIONS[region]?.network}.0.0/20`,
         privateIpGoogleAccess: true,
         logConfig: { aggregationInterval: "INTERVAL_10_MIN", flowSampling: 0.5, metadata: "INCLUDE_ALL_METADATA" },
       },
       child,
     );
-    const router = new Router(`${name}-${region}`, { project, region, network: vpc.selfLink }, child);
+    const description = marked(`The way out of ${region}`, environment);
+    const router = new Router(`${name}-${region}`, { project, region, network: vpc.selfLink, description }, child);
     new RouterNat(
       `${name}-${region}`,
       {

@@ -1,5 +1,6 @@
 import { IAMCustomRole } from "@pulumi/gcp/projects/iamcustomRole.js";
 import * as pulumi from "@pulumi/pulumi";
+import { marked } from "./marks.ts";
 import { automaticSuffix, environmentProblem, roleId } from "./names.ts";
 
 /** What a machine needs to remove itself: to look at itself and to delete itself … */
@@ -37,7 +38,7 @@ export class SelfDeleteRoles extends pulumi.ComponentResource {
           project: args.project,
           roleId: suffix.apply((text) => roleId(args.environment, word, text)),
           title: `${args.environment}: ${title}`,
-          description: `${title} (ml-training)`,
+          description: marked(title, args.environment),
           permissions: [...permissions],
           stage: "GA",
         },

@@ -1,11 +1,14 @@
 import { Firewall } from "@pulumi/gcp/compute/firewall.js";
 import * as pulumi from "@pulumi/pulumi";
+import { marked } from "./marks.ts";
 
 /** Where Identity-Aware Proxy's TCP forwarding comes from: cloud.google.com/iap/docs/using-tcp-forwarding */
 export const IAP_RANGE = "35.235.240.0/20";
 
 export interface SshAccessArgs {
   project: string;
+  /** Whose stack makes the rules. */
+  environment: string;
   network: pulumi.Input<string>;
   /** Service accounts whose machines take SSH, by environment. */
   targets: Readonly<Record<string, pulumi.Input<string>>>;
@@ -24,7 +27,7 @@ export class SshAccess extends pulumi.ComponentResource {
         {
           project: args.project,
           network: args.network,
-          description: `SSH to the machines of ${key} through Identity-Aware Proxy`,
+          description: marked(`SSH to the machines of ${key} through Identity-Aware Proxy`, args.environment, key),
           direction: "INGRESS",
           allows: [{ protocol: "tcp", ports: ["22"] }],
           sourceRanges: [IAP_RANGE],

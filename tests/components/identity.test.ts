@@ -17,7 +17,7 @@ test("an environment's account may delete machines of its own name and follow op
     project,
     accountId: "mlt-dev-machines",
     displayName: "Training machines of mlt-dev",
-    description: "Reads inputs, writes runs, deletes its own machine (ml-training)",
+    description: "Reads inputs, writes runs, deletes its own machine (ml-training environment mlt-dev)",
   });
   const member = "serviceAccount:mlt-dev-machines@my-project.iam.gserviceaccount.com";
   assert.deepEqual(only("gcp:projects/iAMMember:IAMMember", "mlt-dev-self-delete").inputs, {
@@ -26,7 +26,7 @@ test("an environment's account may delete machines of its own name and follow op
     member,
     condition: {
       title: "mlt-dev machines only",
-      description: "Machines whose names begin with mlt-dev-run-",
+      description: "Machines whose names begin with mlt-dev-run- (ml-training environment mlt-dev)",
       expression:
         'resource.type == "compute.googleapis.com/Instance" && resource.name.extract("/instances/{name}").startsWith("mlt-dev-run-")',
     },
@@ -48,7 +48,7 @@ test("the custom roles hold three permissions in all, under ids of this life", a
     project,
     roleId: "mlt_dev_selfDelete_9f8e7d6",
     title: "mlt-dev: a training machine deletes itself",
-    description: "a training machine deletes itself (ml-training)",
+    description: "a training machine deletes itself (ml-training environment mlt-dev)",
     permissions: ["compute.instances.delete", "compute.instances.get"],
     stage: "GA",
   });

@@ -22,11 +22,15 @@ test("keys that Google or the program keeps are refused in words", () => {
   assert.match(labelKeyProblem("1st") ?? "", /must begin with a lower case letter/);
   assert.match(labelKeyProblem("goog-x") ?? "", /Google keeps for itself/);
   assert.equal(labelKeyProblem("owner"), "is set by the program itself: use mltraining:owner");
-  assert.equal(labelKeyProblem("environment"), "is set by the program itself");
+  assert.equal(labelKeyProblem("mlt-environment"), "is set by the program itself");
+  assert.match(
+    labelKeyProblem("mlt-run") ?? "",
+    /^must not begin with "mlt-", by which `mlt` knows what is its own; got "mlt-run"$/,
+  );
 });
 
 test("the environment's labels", () => {
-  assert.deepEqual(environmentLabels({ environment: "mlt-dev" }), { app: "ml-training", environment: "mlt-dev" });
+  assert.deepEqual(environmentLabels({ environment: "mlt-dev" }), { app: "ml-training", "mlt-environment": "mlt-dev" });
   assert.deepEqual(
     environmentLabels({
       environment: "mlt-dev",
@@ -34,6 +38,6 @@ test("the environment's labels", () => {
       expires: "2027-01-31",
       labels: { team: "Data Science" },
     }),
-    { app: "ml-training", environment: "mlt-dev", owner: "a-b", expires: "2027-01-31", team: "data-science" },
+    { app: "ml-training", "mlt-environment": "mlt-dev", owner: "a-b", expires: "2027-01-31", team: "data-science" },
   );
 });

@@ -8,7 +8,7 @@ const project = "my-project";
 
 test("an own VPC, and per region a subnet with a way out", async () => {
   const { resources, only } = await record(
-    () => new Network("mlt-dev", { project, regions: ["us-central1", "europe-west4"] }),
+    () => new Network("mlt-dev", { project, environment: "mlt-dev", regions: ["us-central1", "europe-west4"] }),
   );
   assert.deepEqual(resources.map(({ type, name }) => `${type} ${name}`).sort(), [
     "gcp:compute/network:Network mlt-dev",
@@ -22,7 +22,7 @@ test("an own VPC, and per region a subnet with a way out", async () => {
   ]);
   assert.deepEqual(only("gcp:compute/network:Network").inputs, {
     project,
-    description: "Training machines",
+    description: "Training machines (ml-training environment mlt-dev)",
     autoCreateSubnetworks: false,
     routingMode: "REGIONAL",
   });
@@ -31,6 +31,7 @@ test("an own VPC, and per region a subnet with a way out", async () => {
     project,
     region: "europe-west4",
     network,
+    description: "Training machines in europe-west4 (ml-training environment mlt-dev)",
     ipCidrRange: "10.37.0.0/20",
     privateIpGoogleAccess: true,
     logConfig: { aggregationInterval: "INTERVAL_10_MIN", flowSampling: 0.5, metadata: "INCLUDE_ALL_METADATA" },
@@ -39,6 +40,7 @@ test("an own VPC, and per region a subnet with a way out", async () => {
     project,
     region: "europe-west4",
     network,
+    description: "The way out of europe-west4 (ml-training environment mlt-dev)",
   });
   assert.deepEqual(only("gcp:compute/routerNat:RouterNat", "mlt-dev-europe-west4").inputs, {
     project,
@@ -58,7 +60,7 @@ test("an own VPC, and per region a subnet with a way out", async () => {
 
 test("another region, put first, changes nothing of the first one's", async () => {
   const of = async (regions: string[]): Promise<unknown> =>
-    (await record(() => new Network("mlt-dev", { project, regions }))).only(
+    (await record(() => new Network("mlt-dev", { project, environment: "mlt-dev", regions }))).only(
       "gcp:compute/subnetwork:Subnetwork",
       "mlt-dev-us-east1",
     ).inputs;
@@ -68,7 +70,10 @@ test("another region, put first, changes nothing of the first one's", async () =
 test("no region, an unknown one and one twice are refused before anything is registered", async () => {
   for (const regions of [[], ["us-central9"], ["us-east1", "us-east1"]]) {
     const { resources } = await record(() => {
-      assert.throws(() => new Network("mlt-dev", { project, regions }), /must be regions of Google's, each once; got/);
+      assert.throws(
+        () => new Network("mlt-dev", { project, environment: "mlt-dev", regions }),
+        /must be regions of Google's, each once; got/,
+      );
     });
     assert.deepEqual(resources, []);
   }
@@ -76,14 +81,16 @@ test("no region, an unknown one and one twice are refused before anything is reg
 
 test("SSH comes from Identity-Aware Proxy only, to one environment's machines per rule", async () => {
   const targets = { "mlt-ann": "ann@x.iam.gserviceaccount.com", "mlt-bob": "bob@x.iam.gserviceaccount.com" };
-  const { ofType } = await record(() => new SshAccess("base", { project, network: "net", targets }));
+  const { ofType } = await record(
+    () => new SshAccess("base", { project, environment: "base", network: "net", targets }),
+  );
   assert.deepEqual(
     ofType("gcp:compute/firewall:Firewall").map(({ name, inputs }) => ({ name, ...inputs })),
     Object.entries(targets).map(([key, account]) => ({
       name: `base-ssh-${key}`,
       project,
       network: "net",
-      description: `SSH to the machines of ${key} through Identity-Aware Proxy`,
+      description: `SSH to the machines of ${key} through Identity-Aware Proxy (ml-training environment base for ${key})`,
       direction: "INGRESS",
       allows: [{ protocol: "tcp", ports: ["22"] }],
       sourceRanges: ["35.235.240.0/20"],

@@ -30,7 +30,7 @@ function make(
         subnetworks,
         serviceAccount: "m@my-project.iam.gserviceaccount.com",
         startupScript: more.startupScript ?? SCRIPT,
-        labels: { app: "ml-training", environment: "mlt-dev" },
+        labels: { app: "ml-training", "mlt-environment": "mlt-dev" },
       }),
     { calls: IMAGE_CALL, preview: more.preview },
   );
@@ -38,7 +38,7 @@ function make(
 
 test("a Spot machine that Google deletes when its time is over, without an address, on an exact image", async () => {
   const { only } = await make(training({ maxHours: 2.5 }));
-  const labels = { app: "ml-training", environment: "mlt-dev" };
+  const labels = { app: "ml-training", "mlt-environment": "mlt-dev" };
   assert.deepEqual(only(TEMPLATE).inputs, {
     project: "my-project",
     instanceDescription: "Training machine: runs once, saves its results, deletes itself (ml-training)",
