@@ -12,6 +12,13 @@ const collection = (plural: string): RegExp => new RegExp(`^/compute/.*/${plural
 
 export const NOTES: readonly Note[] = [
   {
+    group: "Storage: layout of buckets",
+    routes: /^\/storage\/v1\/b\/\{bucket\}\/storageLayout$|^\/google\.storage\.control\.v2\./,
+    callers: "gcsfuse",
+    modelled: "the flat layout that every bucket here has, as JSON and by gRPC (from guests only)",
+    notModelled: "hierarchical namespace, folders",
+  },
+  {
     group: "Storage: access to buckets",
     routes: /^\/storage\/v1\/b\/\{bucket\}\/iam/,
     callers: "provider, gcloud, storage clients",
@@ -108,6 +115,13 @@ export const NOTES: readonly Note[] = [
       "import from a file, licences' effect, Google's other image projects (404: gcloud's list of all standard images warns of them)",
   },
   {
+    group: "Compute: snapshots",
+    routes: collection("snapshots"),
+    callers: "mlt",
+    modelled: "their list, which is empty: none can be made",
+    notModelled: "snapshots themselves (501)",
+  },
+  {
     group: "Compute: disks",
     routes: collection("disks"),
     callers: "provider, gcloud",
@@ -194,6 +208,14 @@ export const NOTES: readonly Note[] = [
     callers: "guest agents",
     modelled: "entries are checked for their permission and taken",
     notModelled: "reading them",
+  },
+  {
+    group: "Packages",
+    routes: /^\/packages\//,
+    callers: "guests' apt",
+    modelled:
+      "Google's apt host: the suites `gcsfuse-…`, signed by this cloud's own key; the package is the real gcsfuse, built from Go modules when it is first asked for (503 until then)",
+    notModelled: "every other suite",
   },
   {
     group: "Control (operator's door only)",

@@ -31,6 +31,7 @@ const IAM_TYPES: Record<string, string> = {
   addresses: "Address",
   disks: "Disk",
   images: "Image",
+  snapshots: "Snapshot",
   instances: "Instance",
   instanceTemplates: "InstanceTemplate",
   resourcePolicies: "ResourcePolicy",

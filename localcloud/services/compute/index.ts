@@ -20,6 +20,7 @@ import { addProjects } from "./projects.ts";
 import { isPublic } from "./publicImages.ts";
 import { addResourcePolicies } from "./resourcePolicies.ts";
 import { addRouters } from "./routers.ts";
+import { addSnapshots } from "./snapshots.ts";
 import { addTemplates } from "./templates.ts";
 
 /** Compute Engine's API, v1 and beta, under `/compute/{version}/projects/{project}/…` and `/batch/compute/{version}`. */
@@ -27,7 +28,7 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
   const router = new Router();
   const compute = new Compute(cloud, machines);
   const parts = [addNetworks, addSubnetworks, addFirewalls, addRouters, addAddresses, addResourcePolicies];
-  const machineParts = [addImages, addDisks, addTemplates, addInstances, addInstanceActions, addConsole];
+  const machineParts = [addImages, addSnapshots, addDisks, addTemplates, addInstances, addInstanceActions, addConsole];
   for (const add of [...parts, ...machineParts]) add(router, compute);
   for (const add of [addIam, addPlaces, addOperations, addProjects]) add(router, compute);
   for (const route of router.routes) route.handler = inKnownProject(cloud, route.handler);
