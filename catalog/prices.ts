@@ -60,7 +60,30 @@ export const DISK_PRICES: Readonly<Record<string, number>> = {
 /** Spot prices move; Google promises at least 60 % off the list price. The estimate takes that upper bound. */
 export const SPOT_FACTOR = 0.4;
 
-const HOURS_PER_MONTH = 730;
+/** What Google's own monthly figures count. */
+export const HOURS_PER_MONTH = 730;
+
+/**
+ * USD per GB-month of a bucket's contents, by storage class: in a region, and in a multi-region. Old versions and
+ * soft-deleted objects cost the same. Source: cloud.google.com/storage/pricing as transcribed on 2026-09-20 (regions, per
+ * hour and GiB); the multi-region figures are kept by hand.
+ */
+export const STORAGE_PRICES: Readonly<Record<string, { region: number; multiRegion: number }>> = {
+  STANDARD: { region: 0.02, multiRegion: 0.026 },
+  NEARLINE: { region: 0.01, multiRegion: 0.015 },
+  COLDLINE: { region: 0.004, multiRegion: 0.007 },
+  ARCHIVE: { region: 0.0012, multiRegion: 0.0024 },
+};
+
+/**
+ * USD per hour of an external IPv4 address. Source: cloud.google.com/vpc/network-pricing as read on 2026-10-16 for those
+ * in use; the figure of a reserved one that nothing uses is kept by hand. Internal addresses cost nothing.
+ */
+export const ADDRESS_PRICES = { inUse: 0.005, inUseBySpot: 0.0025, unused: 0.01 } as const;
+
+/** USD per GB-month of a custom image's archive and of a standard snapshot in a region; kept by hand. */
+export const IMAGE_PRICE = 0.05;
+export const SNAPSHOT_PRICE = 0.05;
 
 export interface Price {
   /** USD per hour, machine, GPUs and boot disk together. */
@@ -68,6 +91,36 @@ export interface Price {
   currency: "USD";
   asOf: string;
   approximate: true;
+}
+
+/** Rounded to a hundredth of a cent: sums of many small things stay right. */
+const rounded = (amount: number): number => Math.round(amount * 1e4) / 1e4;
+
+/** USD per month of a disk, whether anything uses it or not; `undefined` for a type without a price here. */
+export function diskPerMonth(diskType: string, gb: number): number | undefined {
+  const price = DISK_PRICES[diskType];
+  return price === undefined ? undefined : rounded(gb * price);
+}
+
+/** USD per month of a bucket's contents, given in bytes by storage class; `undefined` for an unknown class. */
+export function storagePerMonth(bytes: Readonly<Record<string, number>>, multiRegion: boolean): number | undefined {
+  let sum = 0;
+  for (const [storageClass, size] of Object.entries(bytes)) {
+    const price = STORAGE_PRICES[storageClass];
+    if (!price) return undefined;
+    sum += (size / 2 ** 30) * (multiRegion ? price.multiRegion : price.region);
+  }
+  return rounded(sum);
+}
+
+/** USD per month of an external address. */
+export function addressPerMonth(use: keyof typeof ADDRESS_PRICES): number {
+  return rounded(ADDRESS_PRICES[use] * HOURS_PER_MONTH);
+}
+
+/** USD per month of an image's or snapshot's bytes. */
+export function copyPerMonth(kind: "image" | "snapshot", bytes: number): number {
+  return rounded((bytes / 2 ** 30) * (kind === "image" ? IMAGE_PRICE : SNAPSHOT_PRICE));
 }
 
 /** What a machine costs per hour; `undefined` if a part of it has no price here. */

@@ -67,3 +67,27 @@ test("a price that is not known is not guessed", () => {
   assert.equal(prices.hourlyPrice("a4-highgpu-8g", true), undefined);
   assert.equal(prices.hourlyPrice("e2-standard-4", true, { bootDiskGb: 10, bootDiskType: "pd-magic" }), undefined);
 });
+
+test("what stands costs per month: disks, addresses, images, snapshots, contents of buckets", () => {
+  assert.equal(prices.diskPerMonth("pd-balanced", 50), 5);
+  assert.equal(prices.diskPerMonth("pd-standard", 200), 8);
+  assert.equal(prices.diskPerMonth("pd-magic", 50), undefined);
+  assert.equal(prices.addressPerMonth("unused"), 7.3);
+  assert.equal(prices.addressPerMonth("inUse"), 3.65);
+  assert.equal(prices.addressPerMonth("inUseBySpot"), 1.825);
+  assert.equal(prices.copyPerMonth("image", 2 * 2 ** 30), 0.1);
+  assert.equal(prices.copyPerMonth("snapshot", 2 ** 30), 0.05);
+  assert.equal(prices.storagePerMonth({}, false), 0);
+  assert.equal(prices.storagePerMonth({ STANDARD: 100 * 2 ** 30, NEARLINE: 10 * 2 ** 30 }, false), 2.1);
+  assert.equal(prices.storagePerMonth({ STANDARD: 100 * 2 ** 30 }, true), 2.6);
+  assert.equal(prices.storagePerMonth({ STANDARD: 1, GLACIAL: 1 }, false), undefined);
+});
+
+test("every disk type that a machine's shape names has a price, and no class of storage is cheaper in more places", () => {
+  for (const type of ["pd-standard", "pd-balanced", "pd-ssd", "hyperdisk-balanced"]) {
+    assert.ok((prices.diskPerMonth(type, 1) ?? 0) > 0, type);
+  }
+  for (const [name, { region, multiRegion }] of Object.entries(prices.STORAGE_PRICES)) {
+    assert.ok(multiRegion > region, name);
+  }
+});
