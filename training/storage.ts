@@ -123,6 +123,18 @@ export class Objects {
     }
   }
 
+  /** Removes an object, of exactly this generation if one is given; nothing happens if it is not there (any more). */
+  async remove(bucket: string, name: string, ifGeneration?: string): Promise<void> {
+    try {
+      const file = await this.file(bucket, name);
+      const options = ifGeneration === undefined ? {} : { ifGenerationMatch: ifGeneration };
+      await retrying(() => file.delete(options));
+    } catch (error) {
+      const gone = statusOf(error) === 404 && !isMissingBucket(error);
+      if (!gone && statusOf(error) !== 412) throw explainedBucket(error, bucket, `Removing gs://${bucket}/${name}`);
+    }
+  }
+
   /** Everything below a prefix, page by page; with `limit` no more than that. */
   async list(
     bucket: string,
