@@ -12,10 +12,10 @@ const collection = (plural: string): RegExp => new RegExp(`^/compute/.*/${plural
 
 export const NOTES: readonly Note[] = [
   {
-    group: "Storage: layout of buckets",
-    routes: /^\/storage\/v1\/b\/\{bucket\}\/storageLayout$|^\/google\.storage\.control\.v2\./,
+    group: "Storage control",
+    routes: /^\/google\.storage\.control\.v2\./,
     callers: "gcsfuse",
-    modelled: "the flat layout that every bucket here has, as JSON and by gRPC (from guests only)",
+    modelled: "the flat layout that every bucket here has, by gRPC (from guests only)",
     notModelled: "hierarchical namespace, folders",
   },
   {

@@ -55,7 +55,7 @@ ${table(
   GOOGLE_HOSTS.map((host) => [`\`${host}/…\``, `\`${pathForHost(host, "/…")}\``]),
 )}
 
-gRPC is not spoken.
+gRPC is spoken in one place: gcsfuse asks for a bucket's layout by it, in guests, where HTTP/2 is served to it alone.
 
 ## Clients
 

@@ -4,6 +4,8 @@ export interface ServiceName {
   name: string;
   /** As Service Usage names it; absent: it needs no enabling. */
   api?: string;
+  /** Anybody may call it: no token is asked for, and one that is sent is not looked at. */
+  public?: boolean;
 }
 
 const STORAGE: ServiceName = { name: "storage", api: "storage.googleapis.com" };
@@ -14,6 +16,7 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
   resumable: STORAGE,
   download: STORAGE,
   batch: STORAGE,
+  "google.storage.control.v2.StorageControl": STORAGE,
   compute: { name: "compute", api: "compute.googleapis.com" },
   iam: { name: "iam", api: "iam.googleapis.com" },
   iamcredentials: { name: "iamcredentials", api: "iamcredentials.googleapis.com" },
@@ -21,6 +24,7 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
   su: { name: "serviceusage", api: "serviceusage.googleapis.com" },
   logging: { name: "logging", api: "logging.googleapis.com" },
   oauth2: { name: "oauth2" },
+  packages: { name: "packages", public: true },
   local: { name: "local" },
 };
 
@@ -42,6 +46,7 @@ const PREFIXES: Record<string, string> = {
   "serviceusage.googleapis.com": "/su",
   "oauth2.googleapis.com": "/oauth2",
   "logging.googleapis.com": "/logging",
+  "packages.cloud.google.com": "/packages",
 };
 
 export function isGoogleHost(host: string): boolean {

@@ -19,6 +19,7 @@ import { computeService } from "./services/compute/index.ts";
 import { Machines } from "./services/compute/machines.ts";
 import { iamService } from "./services/iam/index.ts";
 import { loggingService } from "./services/logging/index.ts";
+import { packagesService } from "./services/packages/index.ts";
 import { resourceManagerService } from "./services/resourcemanager/index.ts";
 import { ensureProject } from "./services/resourcemanager/projects.ts";
 import { SERVICES } from "./services/serviceusage/catalogue.ts";
@@ -107,6 +108,7 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
   });
   routers.push(storageService(cloud), computeService(cloud, machines), ...iamService(cloud));
   routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
+  routers.push(packagesService(cloud));
 
   const { ports = {} } = options;
   const closed = await listen(createFront(front, "closed"), ports.closed);

@@ -56,4 +56,5 @@ export const GOOGLE_HOSTS = [
   "serviceusage.googleapis.com",
   "oauth2.googleapis.com",
   "logging.googleapis.com",
+  "packages.cloud.google.com",
 ] as const;

@@ -6,6 +6,7 @@ import { bucketRoutes } from "./buckets.ts";
 import { copyRoutes } from "./copies.ts";
 import { emptyListRoutes } from "./empty-lists.ts";
 import { iamRoutes } from "./iam.ts";
+import { layoutRoutes } from "./layout.ts";
 import { listRoutes } from "./listing.ts";
 import { objectRoutes } from "./objects.ts";
 import { Permissions } from "./permissions.ts";
@@ -24,6 +25,7 @@ export function storageService(cloud: Cloud): Router {
   iamRoutes(router, service);
   aclRoutes(router, service);
   emptyListRoutes(router, service);
+  layoutRoutes(router, service);
   listRoutes(router, service);
   objectRoutes(router, service);
   copyRoutes(router, service);
