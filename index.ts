@@ -14,6 +14,8 @@ export default async function program(): Promise<Record<string, unknown>> {
   const config = loadConfig();
   const { project, environment, training, labels } = config;
   if (config.scope !== "student") surviveNewApis();
+  const runs = config.runOnUp && (await import("./components/runOnUp.ts"));
+  const run = config.runOnUp && (await runs?.planRunOnUp(config.runOnUp));
 
   const ground =
     config.scope === "student"
@@ -28,7 +30,7 @@ export default async function program(): Promise<Record<string, unknown>> {
 
   const serviceAccount = ground.serviceAccounts[environment] ?? "";
   const buckets = new Buckets(environment, { project, ...config.bucket, labels }, { dependsOn: ground.apis });
-  new BucketAccess(environment, { serviceAccount, data: buckets.data, scratch: buckets.scratch });
+  const access = new BucketAccess(environment, { serviceAccount, data: buckets.data, scratch: buckets.scratch });
   const template =
     training &&
     new TrainingTemplate(environment, {
@@ -40,6 +42,7 @@ export default async function program(): Promise<Record<string, unknown>> {
       labels,
       after: ground.ready,
     });
-  new EnvironmentRecord(environment, { config, serviceAccount, buckets, template });
+  const record = new EnvironmentRecord(environment, { config, serviceAccount, buckets, template });
+  if (runs && run) new runs.RunOnUp(environment, { run, bucket: buckets.data }, { dependsOn: [record, access] });
   return outputs(config, { ground, buckets, template });
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import * as pulumi from "@pulumi/pulumi";
 
 // An API that was enabled a moment ago answers SERVICE_DISABLED for a minute or so, and not all of Google's servers
@@ -42,7 +43,9 @@ export async function retryDisabled(
 
 /** Adds the hook to every resource of the gcp provider. Call once, before the first resource. */
 export function surviveNewApis(): void {
-  const hook = new pulumi.ErrorHook("api-enabled-a-moment-ago", retryDisabled);
+  // The engine calls from outside; bound to this program, its lines are shown where the program's are.
+  const retry = AsyncLocalStorage.bind((args: pulumi.ErrorHookArgs) => retryDisabled(args));
+  const hook = new pulumi.ErrorHook("api-enabled-a-moment-ago", retry);
   void pulumi.runtime.registerResourceTransform((args) => withHook(args, hook));
 }
 

@@ -15,6 +15,7 @@ import {
 } from "./configSchema.ts";
 import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
 import { defaultEnvironment, environmentProblem } from "./names.ts";
+import { type RunOnUpConfig, readRunOnUp } from "./runOnUpConfig.ts";
 import { readTraining, type TrainingConfig } from "./trainingConfig.ts";
 
 export { ConfigError } from "./configProblems.ts";
@@ -48,6 +49,8 @@ export interface Config {
   bucket: BucketConfig;
   /** Absent: no training machines. */
   training?: TrainingConfig;
+  /** Absent: `pulumi up` starts no run. */
+  runOnUp?: RunOnUpConfig;
   labels: Record<string, string>;
   /** Doubts that stop nothing. */
   warnings: string[];
@@ -88,6 +91,8 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
   const read = readTraining(withPreset(preset, training), { region, project });
   problems.push(...read.problems.map((problem) => `mltraining:training.${problem}`));
   warnings.push(...read.warnings.map((warning) => `mltraining:training.${warning}`));
+  const run = readRunOnUp(training?.runOnUp, { scope, trains: training?.enabled !== false });
+  problems.push(...run.problems.map((problem) => `mltraining:training.${problem}`));
   const home = region ?? read.config?.regions[0] ?? DEFAULTS.region;
 
   const config: Config = {
@@ -101,6 +106,7 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     region: home,
     bucket: { ...DEFAULTS.bucket, location: home, ...PRESETS[preset].bucket, ...bucket },
     training: read.config,
+    runOnUp: run.config,
     labels: readLabels(value, environment, problems),
     warnings,
   };

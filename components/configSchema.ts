@@ -48,8 +48,20 @@ export const trainingSchema = z.strictObject({
   allowedMachineTypes: z.array(text).min(1).max(200).optional(),
   image: text.optional(),
   bootDiskGb: z.number().int().min(10).max(65536).optional(),
+  /** A run that `pulumi up` starts and waits for. */
+  runOnUp: z
+    .strictObject({
+      package: text,
+      arguments: z
+        .array(z.union([z.string(), z.number(), z.boolean()], { error: "must be a text or a number" }))
+        .max(200)
+        .optional(),
+      runId: z.union([text, z.number()], { error: "must be a text or a number" }).optional(),
+    })
+    .optional(),
 });
 
+export type RunOnUpInput = NonNullable<z.infer<typeof trainingSchema>["runOnUp"]>;
 export type BucketInput = z.infer<typeof bucketSchema>;
 export type TrainingInput = z.infer<typeof trainingSchema>;
 

@@ -7,6 +7,7 @@ import type { Outcome, RunOptions } from "../../engine/automation.ts";
 import { type Daemon, daemonStatus } from "../../localcloud/daemon.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
 import { printJson } from "../output/print.ts";
+import { clientVariables } from "./variables.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -91,6 +92,8 @@ async function run(verb: Verb, options: StackCommandOptions): Promise<void> {
       backend: join(stateFolder, "pulumi"),
       providers: options.provider,
       environment: providerEnvironment({ url: daemon.url, accessToken: daemon.token }),
+      // What Pulumi starts (training.runOnUp) works with the local cloud, too.
+      commands: { environment: clientVariables(daemon, { stateFolder }) },
       onOutput: options.json ? undefined : print,
       progress: (line) => console.error(line),
     });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
-import { type OpenStack, openStack } from "../../engine/automation.ts";
+import { type OpenStack, openStack, type StackOptions } from "../../engine/automation.ts";
 import { providerEnvironment } from "../../engine/endpoints.ts";
 import program from "../../index.ts";
 import { type LocalCloud, type LocalCloudOptions, startLocalCloud } from "../../localcloud/server.ts";
@@ -24,6 +24,8 @@ export interface OpenOptions {
   program?: PulumiFn;
   project?: { name: string };
   environment?: Record<string, string>;
+  commands?: StackOptions["commands"];
+  onOutput?: (text: string) => void;
 }
 
 export async function createWorld(options: Partial<LocalCloudOptions> = {}): Promise<World> {
@@ -41,7 +43,8 @@ export async function createWorld(options: Partial<LocalCloudOptions> = {}): Pro
         project: own.project,
         folder: join(folder, "stacks"),
         environment: { ...providerEnvironment({ url: cloud.operatorUrl }), ...own.environment },
-        onOutput: process.env.MLT_TEST_OUTPUT === "1" ? (text) => process.stderr.write(text) : undefined,
+        commands: own.commands,
+        onOutput: process.env.MLT_TEST_OUTPUT === "1" ? (text) => process.stderr.write(text) : own.onOutput,
       });
       opened.push(made);
       return made;

@@ -123,13 +123,15 @@ interface RegisterRequest {
 
 type Done = (error: Error | null, response: unknown) => void;
 
-/** Keeps what mocks do not pass on, and adds the method for error hooks that the SDK's mock says it has but lacks. */
+/** Keeps what mocks do not pass on, and adds the methods for hooks that the SDK's mock says it has but lacks. */
 function watchMonitor(options: Map<string, RegisterRequest>): void {
   const monitor = pulumi.runtime.getMonitor() as unknown as {
     registerErrorHook: (request: unknown, done: Done) => void;
+    registerResourceHook: (request: unknown, done: Done) => void;
     registerResource: (request: RegisterRequest, done: Done) => unknown;
   };
   monitor.registerErrorHook = (_request, done) => done(null, {});
+  monitor.registerResourceHook = (_request, done) => done(null, {});
   const register = monitor.registerResource.bind(monitor);
   monitor.registerResource = (request, done) => {
     options.set(`${request.getType()} ${request.getName()}`, request);
