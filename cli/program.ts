@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { EXIT, UserError } from "../training/errors.ts";
+import { cleanupCommands } from "./commands/cleanup.ts";
 import { environmentCommands } from "./commands/environment.ts";
 import { fileCommands } from "./commands/files.ts";
 import { toolsOf } from "./commands/tools.ts";
@@ -51,7 +52,7 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
     .option("--version", "print the version")
     .on("option:version", () => undefined);
   const tools = toolsOf(program, split(argv).trainer, outcome);
-  for (const register of [environmentCommands, fileCommands, trainingCommands]) register(tools);
+  for (const register of [environmentCommands, fileCommands, trainingCommands, cleanupCommands]) register(tools);
   await addLocal(program, argv[0]);
   if (argv[0] === "--version") {
     const { readFile } = await import("node:fs/promises");

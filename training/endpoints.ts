@@ -35,3 +35,13 @@ export function computeRoot(): string | undefined {
 export function serviceUsageRoot(): string {
   return override("SERVICEUSAGE")?.replace(/\/*$/, "/") ?? "https://serviceusage.googleapis.com/";
 }
+
+/** The service that knows service accounts and custom roles, ending in a slash. */
+export function iamRoot(): string {
+  return override("IAM")?.replace(/\/*$/, "/") ?? "https://iam.googleapis.com/";
+}
+
+/** The service that knows a project's policy, ending in a slash. */
+export function resourceManagerRoot(): string {
+  return override("CLOUDRESOURCEMANAGER")?.replace(/\/*$/, "/") ?? "https://cloudresourcemanager.googleapis.com/";
+}

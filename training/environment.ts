@@ -70,15 +70,23 @@ export function choiceFile(): string {
   return join(base, "ml-training", "environment");
 }
 
-export async function saveChoice(bucket: string): Promise<string> {
+/** The project is kept with it: when the bucket is gone, nothing else would say where to look for what is left. */
+export async function saveChoice(bucket: string, project: string): Promise<string> {
   const file = choiceFile();
   try {
     await makeFolder(dirname(file), 0o700);
-    await writeFile(file, `gs://${bucket}\n`, { mode: 0o600 });
+    await writeFile(file, `gs://${bucket}\nproject ${project}\n`, { mode: 0o600 });
   } catch (error) {
     throw fileError(error, `Writing ${file}, where the choice is kept,`);
   }
   return file;
+}
+
+/** What `mlt use` has chosen last; empty where it has not. */
+export async function readChoice(): Promise<{ url?: string; project?: string }> {
+  const [url, second] = (await readFile(choiceFile(), "utf8").catch(() => "")).split("\n").map((line) => line.trim());
+  const project = /^project (\S+)$/.exec(second ?? "")?.[1];
+  return { ...(url ? { url } : {}), ...(project ? { project } : {}) };
 }
 
 /** Which environment is meant, and who said so: flag, then MLT_ENVIRONMENT, then `mlt use`, then the stack's outputs. */
@@ -86,8 +94,8 @@ export async function chosenEnvironment(flag: string | undefined): Promise<{ url
   if (flag !== undefined) return { url: flag, from: "--environment" };
   const variable = process.env.MLT_ENVIRONMENT?.trim();
   if (variable) return { url: variable, from: "MLT_ENVIRONMENT" };
-  const saved = await readFile(choiceFile(), "utf8").catch(() => "");
-  if (saved.trim()) return { url: saved.trim(), from: choiceFile() };
+  const saved = await readChoice();
+  if (saved.url) return { url: saved.url, from: choiceFile() };
   const output = await stackOutput();
   if (output) return { url: output, from: "pulumi stack output" };
   throw new UserError(

@@ -7,7 +7,7 @@ export async function use(bucket: string | undefined, options: CommonOptions): P
   const chosen = bucket === undefined ? await chosenEnvironment(options.environment) : { url: bucket, from: "" };
   const environment = await openEnvironment(chosen.url);
   const { buckets, project, region, environment: name } = environment;
-  const file = bucket === undefined ? undefined : await saveChoice(buckets.data);
+  const file = bucket === undefined ? undefined : await saveChoice(buckets.data, project);
   if (options.json) {
     printJson({
       environment: name,

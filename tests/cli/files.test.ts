@@ -18,7 +18,7 @@ after(() => bench.close());
 
 test("use remembers the environment, and MLT_ENVIRONMENT and --environment win over it", async () => {
   const file = join(bench.folder, "config", "ml-training", "environment");
-  assert.equal(await readFile(file, "utf8"), "gs://mlt-test-data\n");
+  assert.equal(await readFile(file, "utf8"), "gs://mlt-test-data\nproject local-project\n");
   const own = await bench.mlt(["use", "--json"]);
   assert.deepEqual(JSON.parse(own.stdout), {
     environment: "mlt-test",
