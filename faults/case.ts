@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SeenCall } from "../localcloud/core/faults.ts";
-import { follow, planRun, type RunStatus, startRun } from "../training/index.ts";
 import { machineName, runMoment } from "../training/ids.ts";
+import { follow, planRun, type RunStatus, startRun } from "../training/index.ts";
 import { isTerminal } from "../training/status.ts";
 import type { MachinePlan } from "./driver.ts";
 import { expectedModel, REQUIREMENTS, writePackage } from "./package.ts";
@@ -177,7 +177,9 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
       absentSince = goneAt === undefined ? undefined : (absentSince ?? Date.now());
       later = absentSince !== undefined && Date.now() - absentSince > 2500 ? 61_000 : 0;
       if (Date.now() > giveUp) {
-        problems.push(`not over ${GIVE_UP_SECONDS} s after its deadline: ${world.machines(moment).join(", ") || "no machine"}`);
+        problems.push(
+          `not over ${GIVE_UP_SECONDS} s after its deadline: ${world.machines(moment).join(", ") || "no machine"}`,
+        );
         ending.abort();
         break;
       }
@@ -220,7 +222,9 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
       }
       const allowed = one.trainings ?? status.attempt + (status.restarts ?? 0);
       if (beginnings.length > allowed) {
-        problems.push(`the trainer began ${beginnings.length} times (at steps ${beginnings.join(", ")}), not ${allowed}`);
+        problems.push(
+          `the trainer began ${beginnings.length} times (at steps ${beginnings.join(", ")}), not ${allowed}`,
+        );
       }
     }
     if (goneAt && goneAt > deadline + AFTER_DEADLINE_SECONDS * 1000) {
@@ -252,7 +256,8 @@ export function judge(one: Pick<FaultCase, "expected">, status: RunStatus, maxRe
       (outcome.attempt ?? 1) === attempt &&
       (outcome.reason ? outcome.reason.test(reason) : reason === ""),
   );
-  if (!fits) problems.push(`it ended ${describe({ phase, attempt, reason })}; right is ${one.expected.map(shown).join(" or ")}`);
+  if (!fits)
+    problems.push(`it ended ${describe({ phase, attempt, reason })}; right is ${one.expected.map(shown).join(" or ")}`);
   if (PROGRAMMERS_WORDS.test(reason)) problems.push(`the reason is in a program's words: ${reason}`);
   return problems;
 }

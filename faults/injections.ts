@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Fault } from "../localcloud/core/faults.ts";
 import type { FaultCase, Injection } from "./case.ts";
 import type { Program } from "./inside.ts";
@@ -39,15 +41,6 @@ export function onCalls(step: StepName, effect: Effect, times?: number): Inject 
       caller: world.environment.serviceAccount,
       ...(times === undefined ? {} : { times }),
     });
-  };
-}
-
-/** Strikes every call of the run's machines to a service, for so many seconds or for good. */
-export function onService(service: string, effect: Effect, seconds?: number): Inject {
-  return (injection) => {
-    const until = seconds === undefined ? {} : { until: Date.now() + seconds * 1000 };
-    plan(injection, { service, path: injection.run.id, ...effect, ...until });
-    plan(injection, { service, query: injection.run.id, ...effect, ...until });
   };
 }
 
@@ -98,26 +91,90 @@ export const reset: Inject = async (injection) => {
   await Promise.race([guest.off, injection.pause(5000)]);
 };
 
+/** Somebody runs the startup script once more while the first run of it works. */
+export const startAgain: Inject = async (injection) => {
+  await machineOf(injection).inside.execute(
+    "systemd-run --quiet --no-block /usr/bin/google_metadata_script_runner startup",
+  );
+};
+
+/** A second machine for the same attempt, as a repeated call of a broken launcher would make it: in the next zone. */
+export const secondMachine: Inject = async ({ world, run }) => {
+  const { cloud, environment } = world;
+  const path = world.pathOf(run.machine);
+  const zone = /zones\/([^/]+)/.exec(path ?? "")?.[1];
+  const other = environment.zones.find((each) => each !== zone);
+  const template = Object.values(environment.training?.templates ?? {})[0];
+  const root = `${cloud.operatorUrl}/compute/v1`;
+  const first = (await (await fetch(`${root}/${path}`)).json()) as Record<string, unknown>;
+  const { name, metadata, scheduling, labels } = first as { metadata: { items: unknown[] } } & typeof first;
+  const machineType = String(first.machineType).replace(/^.*zones\/[^/]+/, `zones/${other}`);
+  const source = `projects/${cloud.project}/global/instanceTemplates/${template}`;
+  const response = await fetch(
+    `${root}/projects/${cloud.project}/zones/${other}/instances?sourceInstanceTemplate=${source}`,
+    {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ name, machineType, metadata: { items: metadata.items }, scheduling, labels }),
+    },
+  );
+  if (!response.ok) throw new Error(`the second machine was refused: ${await response.text()}`);
+};
+
+/** Storage and Compute Engine are out of reach for this run's machines. */
+export function apisDown(seconds?: number): Inject {
+  return (injection) => {
+    const { run, world } = injection;
+    const until = seconds === undefined ? {} : { until: Date.now() + seconds * 1000 };
+    const caller = world.environment.serviceAccount;
+    const names = `${run.id}|${run.package}|input/${run.input}|${run.machine}`;
+    for (const place of ["path", "query"]) plan(injection, { [place]: names, caller, drop: "call", ...until });
+  };
+}
+
 /** Names resolve to nothing: neither Google's nor the metadata server's. */
 export function dnsDown(seconds?: number): Inject {
   return async (injection) => {
     const { inside } = machineOf(injection);
-    const away =
-      "cp /etc/hosts /run/hosts.away; echo '127.0.0.1 localhost' >/etc/hosts; echo 'nameserver 127.0.0.9' >/run/resolv.away; mount --bind /run/resolv.away /etc/resolv.conf || cp /run/resolv.away /etc/resolv.conf";
-    await inside.execute(away);
-    if (seconds !== undefined) {
-      setTimeout(() => void inside.execute("cat /run/hosts.away >/etc/hosts").catch(() => {}), seconds * 1000);
-    }
+    // Where names come from in a guest; an address at which nobody answers stands in for the name server.
+    await inside.execute(
+      "cp /etc/hosts /run/hosts.before; echo '127.0.0.1 localhost' >/etc/hosts; echo 'nameserver 127.0.0.9' >/run/resolv; mount --bind /run/resolv /etc/resolv.conf",
+    );
+    if (seconds === undefined) return;
+    const back = () => inside.execute("cat /run/hosts.before >/etc/hosts; umount /etc/resolv.conf").catch(() => {});
+    setTimeout(back, seconds * 1000);
   };
 }
 
-/** Fills the machine's disk (which its plan made small) to the last byte; `seconds` later there is room again. */
-export function fillDisk(seconds?: number): Inject {
+/** Fills the machine's disk, which its plan made small, to the last byte. */
+export function fillDisk(): Inject {
   return async (injection) => {
-    const { inside } = machineOf(injection);
-    await inside.execute("cat /dev/zero >/var/filler 2>/dev/null || true");
-    if (seconds !== undefined) {
-      setTimeout(() => void inside.execute("rm -f /var/filler").catch(() => {}), seconds * 1000);
-    }
+    await machineOf(injection).inside.execute("cat /dev/zero >/var/filler 2>/dev/null || true");
+  };
+}
+
+/** Gives the Python programs of a machine of processes a clock that a file moves. */
+export const CLOCK_PRELUDE = `
+mkdir -p "$TMPDIR/clock"
+cat >"$TMPDIR/clock/sitecustomize.py" <<'PYTHON'
+import os, time
+_time, _gmtime = time.time, time.gmtime
+_file = os.path.join(os.path.dirname(__file__), "offset")
+def _now():
+    try:
+        with open(_file) as file:
+            return _time() + float(file.read())
+    except (OSError, ValueError):
+        return _time()
+time.time = _now
+time.gmtime = lambda seconds=None: _gmtime(_now() if seconds is None else seconds)
+PYTHON
+export PYTHONPATH="$TMPDIR/clock"
+`;
+
+/** The machine's clock is wrong by so much from now on; a machine of processes with `CLOCK_PRELUDE`. */
+export function clockJump(seconds: number): Inject {
+  return (injection) => {
+    writeFileSync(join(machineOf(injection).diskFolder, "tmp", "clock", "offset"), String(seconds));
   };
 }

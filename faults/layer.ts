@@ -60,7 +60,9 @@ let found: Python | undefined;
 export function hostPython(): Python {
   if (!found) {
     const code = "import sys; print('%d.%d' % sys.version_info[:2], getattr(sys, '_base_executable', sys.executable))";
-    const [version = "", path = ""] = execFileSync("python3", ["-I", "-c", code], { encoding: "utf8" }).trim().split(" ");
+    const [version = "", path = ""] = execFileSync("python3", ["-I", "-c", code], { encoding: "utf8" })
+      .trim()
+      .split(" ");
     found = { version, path };
   }
   return found;

@@ -17,10 +17,8 @@ export async function runRuns(options: GroupOptions): Promise<GroupReport> {
   try {
     const able = wanted.filter(({ level }) => level !== "nspawn" || !world.noGuests);
     const clean = [`before: ${words(await world.left())}`];
-    // Those that wait for a deadline begin first: they cost nothing but time.
-    const ordered = able.toSorted((a, b) => waits(b) - waits(a));
     let done = 0;
-    const results = await inParallel(ordered, options.jobs, async (one) => {
+    const work = async (one: FaultCase) => {
       const result = await runCase(world, one);
       done += 1;
       const time = result.seconds === undefined ? "" : `, machine gone after ${result.seconds} s`;
@@ -28,7 +26,14 @@ export async function runRuns(options: GroupOptions): Promise<GroupReport> {
       options.progress(`${done}/${able.length} ${result.ok ? "✔" : "✘"} ${one.fault} at ${one.step}: ${end}`);
       for (const problem of result.problems) options.progress(`      ${problem}`);
       return result;
-    });
+    };
+    // Those that wait for a deadline cost nothing but time: they wait beside the others.
+    const [waiting, busy] = [true, false].map((waits) =>
+      able.filter(({ deadline }) => (deadline !== undefined) === waits),
+    );
+    const results = (
+      await Promise.all([waiting, busy].map((cases = []) => inParallel(cases, options.jobs, work)))
+    ).flat();
     clean.push(`after: ${words(await world.left())}`);
     const passedOver = wanted.length - able.length;
     return {
@@ -43,7 +48,6 @@ export async function runRuns(options: GroupOptions): Promise<GroupReport> {
   }
 }
 
-const waits = (one: FaultCase) => (one.deadline === undefined ? 0 : 1);
 const words = (left: string[]) => (left.length === 0 ? "no machine, no disk" : left.join(", "));
 
 function told({ fault, step: name, level, problems, evidence = "" }: CaseResult): string {

@@ -120,7 +120,11 @@ export async function createWorld(say: (line: string) => void, level?: GuestLeve
         runs.set(moment, { plan, listener });
         return () => runs.delete(moment);
       },
-      machines: (moment) => instances.values().map(({ name }) => name).filter((name) => name.includes(moment)),
+      machines: (moment) =>
+        instances
+          .values()
+          .map(({ name }) => name)
+          .filter((name) => name.includes(moment)),
       async left() {
         const { resources } = await leftovers(cloud.operatorUrl, cloud.project);
         return [...(resources["compute.instances"] ?? []), ...(resources["compute.disks"] ?? [])];

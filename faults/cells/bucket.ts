@@ -71,7 +71,12 @@ export const BUCKET_CASES: FaultCase[] = [
   ...row("bucket's answer lost", "process", at(ALL, succeeded), (step) => ({
     inject: onCalls(step, { drop: "answer" }, 1),
   })),
-  ...row("bucket slow (3 s)", "process", at(["claim", "fetch", "checkpoint", "output", "final"], succeeded), (step) => ({
-    inject: onCalls(step, { delayMs: 3000 }, 2),
-  })),
+  ...row(
+    "bucket slow (3 s)",
+    "process",
+    at(["claim", "fetch", "checkpoint", "output", "final"], succeeded),
+    (step) => ({
+      inject: onCalls(step, { delayMs: 3000 }, 2),
+    }),
+  ),
 ];
