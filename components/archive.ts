@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { deflate } from "./deflate.ts";
 
 /** A file to pack: its path in the archive and its bytes. */
 export interface PackedFile {
@@ -10,13 +11,13 @@ const BLOCK = 512;
 
 /**
  * Packs files into a tar.gz whose bytes depend on their paths and contents alone: sorted, owner root, mode 0644, time 0.
- * The gzip stream only stores. What zlib compresses to differs between its versions and processors, and a startup
- * script that differs between two people's computers would replace the instance template with every `pulumi up`.
+ * It is compressed here and not by zlib, whose output differs between its versions and processors: a startup script
+ * that differs between two people's computers would replace the instance template with every `pulumi up`.
  */
 export function packFiles(files: readonly PackedFile[]): Buffer {
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const parts = sorted.flatMap(({ path, content }) => [header(path, content.length), content, padding(content.length)]);
-  return store(Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]));
+  return gzip(Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]));
 }
 
 /** A ustar header (POSIX.1-1988). */
@@ -46,20 +47,11 @@ function padding(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-/** gzip (RFC 1952) around stored blocks (RFC 1951, 3.2.4). */
-function store(content: Buffer): Buffer {
-  const parts: Buffer[] = [Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])];
-  const most = 65_535;
-  for (let at = 0; at < content.length; at += most) {
-    const part = content.subarray(at, at + most);
-    const head = Buffer.alloc(5);
-    head.writeUInt8(at + most >= content.length ? 1 : 0, 0);
-    head.writeUInt16LE(part.length, 1);
-    head.writeUInt16LE(part.length ^ 0xffff, 3);
-    parts.push(head, part);
-  }
+/** gzip (RFC 1952), without a name or a time. */
+function gzip(content: Buffer): Buffer {
+  const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   const tail = Buffer.alloc(8);
   tail.writeUInt32LE(crc32(content), 0);
   tail.writeUInt32LE(content.length % 2 ** 32, 4);
-  return Buffer.concat([...parts, tail]);
+  return Buffer.concat([head, deflate(content), tail]);
 }

@@ -9,10 +9,10 @@ export const METADATA_VALUE_LIMIT = 256 * 1024;
 const FOLDER = fileURLToPath(new URL("../startup-scripts", import.meta.url));
 
 /** The folders that travel with a script, by the endings of what is taken from them. */
-const PACKED: Readonly<Record<string, string>> = { supervisor: ".py", units: ".service" };
+const PACKED: Readonly<Record<string, string>> = { python: ".py", supervisor: ".py", units: ".service" };
 
 /**
- * What goes into `metadata["startup-script"]`: lib/common.sh, the files of supervisor/ and units/ as a tar.gz in
+ * What goes into `metadata["startup-script"]`: lib/common.sh, the files of python/, supervisor/ and units/ as a tar.gz in
  * `MLT_FILES_BASE64`, and the main script, joined unchanged but for the second `#!` line. No value is pasted into shell
  * text: base64 needs no quoting, and everything else reaches the machine through its metadata. Same files, same bytes.
  */
