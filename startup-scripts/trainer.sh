@@ -4,7 +4,7 @@
 # Desc: Startup script of a training machine. Unpacks the supervisor that travels with it and starts it as a systemd
 #       unit; where there is no init system (MLT_INIT=none) the supervisor runs in the foreground. Runs at every boot,
 #       as root, without HOME. Needs bash, curl, tar, base64 and python3. Joined with lib/common.sh, which comes first,
-#       and MLT_FILES_BASE64 (supervisor/ and units/ as tar.gz).
+#       and MLT_FILES_BASE64 (python/, supervisor/ and units/ as tar.gz).
 set -euo pipefail
 
 INSTALL_ROOT="${ML_TRAINING_ROOT:-}"

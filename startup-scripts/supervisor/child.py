@@ -8,6 +8,7 @@ import subprocess
 import time
 from typing import IO, Any, Callable
 
+from . import alive
 from .errors import RunFailed, Stopped
 from .stop import Stop
 
@@ -23,6 +24,7 @@ def run_child(
     seconds: float | None = None,
     what: str = "",
     tick: Callable[[], None] | None = None,
+    started: Callable[[int], None] | None = None,
 ) -> int:
     """Runs `command` (no shell), both its outputs to `output`; its exit code, 128 + n for signal n.
 
@@ -41,9 +43,13 @@ def run_child(
         start_new_session=True,
         **options,
     )
+    _expendable(process.pid)
     end = None if seconds is None else time.monotonic() + seconds
     try:
+        if started is not None:
+            started(process.pid)
         while True:
+            alive.beat()
             try:
                 code = process.wait(0.2)
                 return code if code >= 0 else 128 - code
@@ -53,7 +59,7 @@ def run_child(
                 tick()
             if stop.asked:
                 _end(process, stop)
-                raise Stopped(stop.reason)
+                raise Stopped(stop.reason, by_itself=process.returncode is not None and process.returncode >= 0)
             if end is not None and time.monotonic() > end:
                 raise RunFailed(f"{what or command[0]} did not end within {seconds:.0f} s")
     finally:
@@ -67,7 +73,17 @@ def _end(process: subprocess.Popen[bytes], stop: Stop) -> None:
     _signal(process.pid, signal.SIGTERM)
     began = time.monotonic()
     while process.poll() is None and time.monotonic() < began + stop.grace:
+        alive.beat()
         time.sleep(0.05)
+
+
+def _expendable(process: int) -> None:
+    """When memory runs out this process goes, and not the supervisor, whose score it would have inherited."""
+    try:
+        with open(f"/proc/{process}/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("500")
+    except OSError:
+        pass  # no Linux, or the process is gone
 
 
 def _signal(group: int, number: int) -> None:

@@ -12,7 +12,14 @@ class NotOurs(Exception):
 
 
 class Stopped(Exception):
-    """Work was given up because a stop was asked for; the reason is with whoever asked."""
+    """Work was given up because a stop was asked for; the reason is with whoever asked.
+
+    `by_itself`: a child that was ended ended in its own way (it was not killed by the signal).
+    """
+
+    def __init__(self, reason: object = None, by_itself: bool = False) -> None:
+        super().__init__(reason)
+        self.by_itself = by_itself
 
 
 class MachineUnusable(Exception):

@@ -10,9 +10,11 @@ from typing import Callable
 
 from . import limits
 from .errors import RunFailed
+from .parallel import each
 from .spec import Spec
 from .stop import Stop
-from .storage import ChecksumError, Item, Storage
+from .storage import Item, Storage
+from .transfer import ChecksumError
 
 
 def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callable[[str], None]) -> None:
@@ -53,7 +55,7 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
         os.replace(f"{target}.part", target)
 
     with ThreadPoolExecutor(limits.PARALLEL) as pool:
-        list(pool.map(one, missing.items()))
+        each(pool, one, missing.items())
     with open(manifest, "w", encoding="utf-8") as file:
         json.dump({path: item.generation for path, item in wanted.items()}, file)
 

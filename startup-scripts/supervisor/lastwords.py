@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from . import clock, states, systemd
 from . import spec as spec_file
-from . import states, systemd
 from .errors import MachineUnusable, NotOurs
 from .metadata import Metadata
 from .rest import Client
@@ -71,7 +71,7 @@ def report(result: str, exit_status: str, going_down: bool) -> None:
         exit_status,
         preempted=going_down and metadata.preempted(),
         shutting_down=going_down,
-        past_deadline=time.time() >= deadline,
+        past_deadline=clock.now() >= deadline,
     )
     if decision is not None:
         status.phase(decision[0], reason=decision[1])

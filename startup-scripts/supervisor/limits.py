@@ -33,6 +33,33 @@ SAVING_RESERVE_SHARE = 0.1
 # pip and apt end in minutes or never.
 INSTALL_SECONDS = _seconds("ML_TRAINING_INSTALL_SECONDS", 1800)
 
+# Two checkpoints are at least this far apart, unless spec.json says otherwise.
+CHECKPOINT_SECONDS = _seconds("ML_TRAINING_CHECKPOINT_SECONDS", 30)
+# A folder in which nothing changed for this long is at rest; after PATIENCE without that, a shorter rest will do.
+SETTLE_SECONDS = _seconds("ML_TRAINING_SETTLE_SECONDS", 1)
+SHORT_SETTLE_SECONDS = 0.05
+PATIENCE_SECONDS = _seconds("ML_TRAINING_PATIENCE_SECONDS", 30)
+# How long one request for a checkpoint is retried; the whole checkpoint is tried again after that.
+CHECKPOINT_RETRY_SECONDS = _seconds("ML_TRAINING_CHECKPOINT_RETRY_SECONDS", 20)
+# What the last checkpoint of a run that was cancelled, failed or met its deadline may take.
+LAST_CHECKPOINT_SECONDS = _seconds("ML_TRAINING_LAST_CHECKPOINT_SECONDS", 30)
+# Kept free for the status when the machine is switched off.
+STATUS_RESERVE_SECONDS = 5.0
+# The scratch bucket deletes what is 14 days old: what a checkpoint names is stored again before that.
+REFRESH_SECONDS = _seconds("ML_TRAINING_REFRESH_SECONDS", 5 * 86400)
+# After the deadline Google needs up to 30 s to delete the machine: what the supervisor still may use of that.
+AFTER_DEADLINE_SECONDS = 25.0
+KEPT_CHECKPOINTS = 2
+MAX_CHECKPOINT_FILES = 100_000
+
+# How often systemd's watchdog is fed, and how long the supervisor's parts may stand still. A request that gets no
+# answer ends after a minute, and only then its thread can move again.
+WATCHDOG_SECONDS = _seconds("ML_TRAINING_WATCHDOG_SECONDS", 5)
+MAIN_STILL_SECONDS = _seconds("ML_TRAINING_MAIN_STILL_SECONDS", 120)
+JOB_STILL_SECONDS = _seconds("ML_TRAINING_JOB_STILL_SECONDS", 240)
+# systemd ends what still runs so long after the deadline.
+RUNTIME_GRACE_SECONDS = _seconds("ML_TRAINING_RUNTIME_GRACE_SECONDS", 60)
+
 MAX_LOG_BYTES = 256 * 1024 * 1024
 MAX_METRICS_BYTES = 16 * 1024
 MAX_PACKAGE_BYTES = 100 * 1024 * 1024

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Callable, NoReturn
 
 from . import limits
+from .parallel import each
 from .spec import Spec
 from .storage import Storage
 
@@ -59,7 +60,7 @@ def upload(storage: Storage, spec: Spec, folder: str, say: Callable[[str], None]
             problems.append(error)
 
     with ThreadPoolExecutor(limits.PARALLEL // 2) as pool:
-        list(pool.map(one, files))
+        each(pool, one, files)
     if problems:
         raise problems[0]
 

@@ -46,6 +46,21 @@ class Paths:
         return os.path.join(self.base, "checkpoints")
 
     @property
+    def marker(self) -> str:
+        """What is in `checkpoints`: see restore.py."""
+        return os.path.join(self.base, "checkpoints.json")
+
+    @property
+    def lock(self) -> str:
+        """Held by the one supervisor that works in these folders."""
+        return os.path.join(self.base, "supervisor.lock")
+
+    @property
+    def trainer(self) -> str:
+        """The trainer's process, for a supervisor that comes after one that was killed."""
+        return os.path.join(self.base, "trainer.pid")
+
+    @property
     def home(self) -> str:
         return os.path.join(self.base, "home")
 

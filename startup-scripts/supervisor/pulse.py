@@ -1,4 +1,4 @@
-"""The thread that keeps the outside informed: log segments, the heartbeat, the watchdog; and that hears of a cancel."""
+"""The thread that keeps the outside informed: log segments, the heartbeat; and that hears of a cancel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Callable
 
-from . import limits, systemd
+from . import alive, limits
 from .errors import MachineUnusable, NotOurs, Stopped
 from .rest import HttpError
 from .runlog import RunLog
@@ -32,7 +32,9 @@ class Pulse(threading.Thread):
     def run(self) -> None:
         beat = time.monotonic()
         flush = 0.0
+        alive.begin(self.name, limits.JOB_STILL_SECONDS)
         while not self._done.wait(0.2):
+            alive.beat()
             now = time.monotonic()
             if now - flush >= limits.LOG_SECONDS:
                 flush = now
@@ -40,10 +42,10 @@ class Pulse(threading.Thread):
             if now - beat >= limits.HEARTBEAT_SECONDS:
                 beat = now
                 self._try("status", self._status.beat)
-                systemd.notify("WATCHDOG=1")
             # The status may have been read again by whoever wrote a phase.
             if self._status.cancel_requested:
                 self._halt.ask("cancel")
+        alive.end(self.name)
 
     def _try(self, what: str, action: Callable[[], None]) -> None:
         """Does `action`; a problem is said once, and once that it is over."""

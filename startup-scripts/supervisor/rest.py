@@ -12,13 +12,16 @@ import time
 import urllib.parse
 import urllib.request
 from base64 import b64encode
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Union
 
-from . import limits
+from . import alive, clock, limits, names
+from .errors import MachineUnusable
 
 RETRIED = frozenset({403, 408, 429, 500, 502, 503, 504})
 BLOCK = 1024 * 1024
 TIMEOUT = 60.0
+# Bytes, or what gives them block by block (`Content-Length` then stands in the headers): called again for each try.
+Body = Union[bytes, Callable[[], Iterable[bytes]], None]
 
 
 class HttpError(Exception):
@@ -52,6 +55,7 @@ class Response:
     def blocks(self) -> Iterator[bytes]:
         while True:
             block = self._raw.read(BLOCK)
+            alive.beat()
             if not block:
                 if self._raw.length:
                     raise http.client.IncompleteRead(b"", self._raw.length)
@@ -73,13 +77,17 @@ class Client:
         self._token = token
         self._local = threading.local()
         self._context = ssl.create_default_context()
-        # While the machine shuts down every wait ends here (monotonic seconds).
+        # Every wait ends here (monotonic seconds): soon after the deadline, sooner when the machine is switched off.
         self.end: float | None = None
         self._hurry = threading.Event()
 
+    def limit(self, end: float) -> None:
+        """Nothing is tried after `end` (monotonic seconds)."""
+        self.end = end if self.end is None else min(self.end, end)
+
     def hurry(self, end: float) -> None:
-        """From now on nothing is tried after `end` (monotonic seconds); who waits to try again is woken."""
-        self.end = end
+        """The same, and who waits to try again is woken."""
+        self.limit(end)
         self._hurry.set()
 
     def send(
@@ -88,7 +96,7 @@ class Client:
         url: str,
         *,
         headers: dict[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body = None,
         accept: tuple[int, ...] = (),
         retry_seconds: float | None = None,
         consume: Callable[[Response], Any] = Response.read,
@@ -96,15 +104,18 @@ class Client:
     ) -> tuple[int, Any, http.client.HTTPMessage]:
         """Status, what `consume` made of the body, and headers; raises `HttpError` outside 2xx and `accept`.
 
-        A failure inside `consume` (a torn connection) is retried like one before it.
+        A failure inside `consume` (a torn connection) is retried like one before it, and so is a metadata server that
+        gives no token for a while.
         """
         started = time.monotonic()
         limit = limits.RETRY_SECONDS if retry_seconds is None else retry_seconds
         attempt = 0
         refused = False
         while True:
+            alive.beat()
             try:
                 response = self._once(method, url, headers or {}, body)
+                clock.observe(response.headers.get("Date"))
                 if 200 <= response.status < 300 or response.status in accept:
                     return response.status, consume(response), response.headers
                 error: Exception = HttpError(response.status, method, url, response.read())
@@ -115,7 +126,7 @@ class Client:
                 if response.status not in retried:
                     raise error
                 wait = _retry_after(response.headers)
-            except (OSError, http.client.HTTPException) as problem:
+            except (OSError, http.client.HTTPException, MachineUnusable) as problem:
                 self._drop(url)
                 error, wait = problem, 0.0
             attempt += 1
@@ -130,19 +141,26 @@ class Client:
             else:
                 self._hurry.wait(wait)
 
-    def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Response:
+    def _once(self, method: str, url: str, headers: dict[str, str], body: Body) -> Response:
         parts = urllib.parse.urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         sent = {"Authorization": f"Bearer {self._token()}", "User-Agent": "ml-training-supervisor/1", **headers}
         if body is None and method in ("POST", "PUT", "PATCH"):
             body = b""
         for fresh in (False, True):
+            alive.beat()
             connection, reused = self._connection(parts, fresh)
             connection.timeout = TIMEOUT if self.end is None else max(1.0, min(TIMEOUT, self.end - time.monotonic()))
             if connection.sock is not None:
                 connection.sock.settimeout(connection.timeout)
             try:
-                connection.request(method, path, body=body, headers=sent)
+                try:
+                    connection.request(method, path, body=self._blocks(body), headers=sent)
+                except (BrokenPipeError, ConnectionResetError):
+                    # A server that refuses answers before it has taken all of it. If it did not, this fails, too.
+                    if connection.sock is None or not callable(body):
+                        raise
+                    self._forget(url)
                 return Response(connection.getresponse())
             except (OSError, http.client.HTTPException):
                 self._drop(url)
@@ -150,6 +168,16 @@ class Client:
                 if not reused:
                     raise
         raise AssertionError("unreachable")
+
+    def _blocks(self, body: Body) -> bytes | Iterator[bytes] | None:
+        return self._checked(body()) if callable(body) else body
+
+    def _checked(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            alive.beat()
+            if self.end is not None and time.monotonic() > self.end:
+                raise TimeoutError("there is no time left to send the rest")
+            yield block
 
     def _connection(self, parts: urllib.parse.SplitResult, fresh: bool) -> tuple[http.client.HTTPConnection, bool]:
         pool = self._pool()
@@ -171,14 +199,19 @@ class Client:
                 user = f"{urllib.parse.unquote(proxy.username)}:{urllib.parse.unquote(proxy.password or '')}"
                 login = {"Proxy-Authorization": "Basic " + b64encode(user.encode()).decode()}
             connection.set_tunnel(host, port or 443, headers=login)
+        # Private, but as old as http.client's tunnels: the one place where a name becomes an address.
+        connection._create_connection = names.connect  # type: ignore[attr-defined]
         pool[key] = connection
         return connection, False
 
     def _drop(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        found = self._pool().pop(f"{parts.scheme}://{parts.netloc}", None)
+        found = self._forget(url)
         if found is not None:
             found.close()
+
+    def _forget(self, url: str) -> http.client.HTTPConnection | None:
+        parts = urllib.parse.urlsplit(url)
+        return self._pool().pop(f"{parts.scheme}://{parts.netloc}", None)
 
     def _pool(self) -> dict[str, http.client.HTTPConnection]:
         if not hasattr(self._local, "pool"):

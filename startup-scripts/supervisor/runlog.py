@@ -33,7 +33,10 @@ class RunLog:
         """One line of the supervisor, in the run's log and on the machine's console."""
         line = f"[ml-training {time.strftime('%H:%M:%S', time.gmtime())}] {text}"
         print(line, file=sys.stdout, flush=True)
-        self.file.write(f"{line}\n".encode("utf-8", "replace"))
+        try:
+            self.file.write(f"{line}\n".encode("utf-8", "replace"))
+        except OSError:
+            pass  # the disk is full: the console has the line
 
     def resume(self, storage: Storage, bucket: str) -> None:
         """After a restart of the machine: goes on after the segments that were sent."""
@@ -79,6 +82,12 @@ class RunLog:
                 match = SEGMENT.search(item.name)
                 if match and int(match.group(1)) < own:
                     earlier.append((int(match.group(1)), int(match.group(2)), item))
+        name, kind = f"runs/{self._assignment.run}/log.txt", "text/plain; charset=utf-8"
+        if not earlier and os.path.getsize(self._path) <= limits.MAX_LOG_BYTES:
+            # No second copy: the disk may be full.
+            with open(self._path, "rb") as mine:
+                storage.upload(data_bucket, name, mine, kind)
+            return
         whole = f"{self._path}.whole"
         with open(whole, "w+b") as file:
             for _, _, item in sorted(earlier, key=lambda entry: entry[:2]):
@@ -96,7 +105,7 @@ class RunLog:
             if left == 0:
                 file.write(f"\n[ml-training] the log is longer than {limits.MAX_LOG_BYTES} bytes; cut here\n".encode())
             file.flush()
-            storage.upload(data_bucket, f"runs/{self._assignment.run}/log.txt", file, "text/plain; charset=utf-8")
+            storage.upload(data_bucket, name, file, kind)
         os.unlink(whole)
 
     def last_line(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from . import limits
 from .errors import RunFailed
 from .metadata import BUCKET, RUN_ID, Assignment
 
@@ -35,6 +36,7 @@ class Spec:
     deadline: float
     created: float
     keep_minutes: float
+    checkpoint_seconds: float
 
 
 def parse(text: bytes, assignment: Assignment) -> Spec:
@@ -63,6 +65,7 @@ def parse(text: bytes, assignment: Assignment) -> Spec:
         deadline=check.time("deadline"),
         created=check.time("createdAt"),
         keep_minutes=check.number("keepMinutes"),
+        checkpoint_seconds=_checkpoint_seconds(check),
     )
     if not check.texts("command"):
         check.problem("command is empty")
@@ -125,6 +128,15 @@ class _Check:
         except (TypeError, ValueError):
             self.problem(f"{path} is no RFC 3339 time: {value!r}")
             return 0.0
+
+
+def _checkpoint_seconds(check: _Check) -> float:
+    if check.value("checkpointSeconds") is None:
+        return limits.CHECKPOINT_SECONDS
+    seconds = check.number("checkpointSeconds")
+    if seconds == 0:
+        check.problem("checkpointSeconds is 0")
+    return seconds
 
 
 def _python(check: _Check) -> tuple[int, int] | None:

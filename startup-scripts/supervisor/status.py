@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from typing import Any, Callable
 
-from . import states
+from . import clock, states
 from .errors import NotOurs, one_line
 from .metadata import Assignment, Machine
 from .rest import HttpError
@@ -21,10 +20,11 @@ RACES = 20
 class Status:
     """The run's status as last seen, and the only way in which this machine changes it."""
 
-    def __init__(self, storage: Storage, assignment: Assignment, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, storage: Storage, assignment: Assignment, machine: Machine | None = None) -> None:
         self._storage = storage
         self._assignment = assignment
-        self._clock = clock
+        self._machine = machine
+        self._more: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._generation = ""
         self._document: dict[str, Any] = {}
@@ -51,6 +51,11 @@ class Status:
 
     def get(self, key: str) -> Any:
         return self._document.get(key)
+
+    def remember(self, **more: Any) -> None:
+        """Goes into the status with whatever is written next, the heartbeat at the latest; `None` takes a key out."""
+        with self._lock:
+            self._more = {**self._more, **more}
 
     def booting(self, machine: Machine, restart: bool) -> None:
         def change(document: dict[str, Any]) -> None:
@@ -79,7 +84,7 @@ class Status:
         def apply(document: dict[str, Any]) -> None:
             if not states.may_write(document["phase"], phase):
                 raise ValueError(f"phase {phase} may not follow {document['phase']}")
-            now = format_time(self._clock())
+            now = format_time(clock.now())
             document["phase"] = phase
             times = document.setdefault("times", {})
             if phase in states.TERMINAL or phase == "preempted":
@@ -110,7 +115,9 @@ class Status:
                 self._check()
                 document = json.loads(json.dumps(self._document))
                 change(document)
-                document["heartbeat"] = format_time(self._clock())
+                for key, value in self._more.items():
+                    _set(document, key, value)
+                document["heartbeat"] = format_time(clock.now())
                 text = json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
                 try:
                     self._generation = self._storage.write(
@@ -135,6 +142,13 @@ class Status:
         attempt = self._document.get("attempt")
         if attempt != self._assignment.attempt:
             raise NotOurs(f"the run is at attempt {attempt}; this machine is attempt {self._assignment.attempt}")
+        there, mine = self._document.get("machine"), self._machine
+        if mine is not None and isinstance(there, dict):
+            place = (there.get("name"), there.get("zone"))
+            if place != (mine.name, mine.zone):
+                raise NotOurs(
+                    f"attempt {attempt} is on {place[0]} in {place[1]}; this machine is {mine.name} in {mine.zone}"
+                )
         phase = self._document.get("phase")
         if phase in states.TERMINAL or phase == "preempted" or phase not in states.NEXT:
             raise NotOurs(f"the run has ended: {phase}")

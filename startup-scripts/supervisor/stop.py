@@ -14,11 +14,14 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.reason: str | None = None
         self.detail = ""
         # When the machine is switched off (monotonic seconds); None: it is not being switched off.
         self.power_off: float | None = None
+        # The power button was pressed (SIGTERM), and: Google takes the machine back.
+        self.pressed = False
+        self.preempted = False
 
     def ask(self, reason: str, detail: str = "") -> None:
         """`shutdown`, `deadline`, `cancel` or `notOurs`."""
@@ -28,6 +31,11 @@ class Stop:
             if self.reason is None:
                 self.reason, self.detail = reason, detail
         self._event.set()
+
+    def taken_back(self) -> None:
+        """Google takes the machine back: the power button follows, or was pressed already."""
+        self.preempted = True
+        self.ask("shutdown", "preempted")
 
     @property
     def asked(self) -> bool:

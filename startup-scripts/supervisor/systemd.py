@@ -7,12 +7,11 @@ import socket
 import subprocess
 import time
 
+from . import limits
 from .paths import root
 
 UNIT = "ml-training.service"
 STARTED = time.monotonic()
-# The supervisor itself stops the trainer before the deadline and saves; systemd ends what hangs after it.
-GRACE_SECONDS = 60
 
 
 def notify(state: str) -> None:
@@ -32,7 +31,8 @@ def limit_runtime(seconds_left: float) -> bool:
     """Sets the running unit's RuntimeMaxSec, counted by systemd from the unit's start. Whether it was set."""
     if not os.environ.get("NOTIFY_SOCKET"):
         return False
-    seconds = int(time.monotonic() - STARTED + max(0.0, seconds_left)) + GRACE_SECONDS
+    # The supervisor itself stops the trainer before the deadline and saves; systemd ends what hangs after it.
+    seconds = int(time.monotonic() - STARTED + max(0.0, seconds_left) + limits.RUNTIME_GRACE_SECONDS)
     folder = root(f"/run/systemd/system/{UNIT}.d")
     try:
         os.makedirs(folder, exist_ok=True)

@@ -110,6 +110,16 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
     const key = `${parts[3]}/${parts[5]}`;
     const found = cloud.objects.get(key);
     if (!found) return missing();
+    const wanted = url.searchParams.get("generation") ?? url.searchParams.get("ifGenerationMatch");
+    if (wanted !== null && wanted !== String(found.generation)) {
+      return url.searchParams.has("generation")
+        ? missing()
+        : reply(412, { error: { code: 412, message: "condition" } });
+    }
+    if (method === "DELETE") {
+      cloud.objects.delete(key);
+      return response.writeHead(204).end();
+    }
     if (url.searchParams.get("alt") !== "media") return reply(200, resource(key));
     const range = /^bytes=(\d+)-(\d+)$/.exec(raw.headers.range ?? "");
     const data = range ? found.data.subarray(Number(range[1]), Number(range[2]) + 1) : found.data;

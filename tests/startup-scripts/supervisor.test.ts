@@ -210,6 +210,7 @@ else:
   await until("the first boot trains", () =>
     [...b.cloud.objects.values()].some((o) => o.data.includes("first epochs\n")),
   );
+  await until("the status names the checkpoint", () => b.status().checkpoint?.n === 1);
   first.child.kill("SIGKILL");
   await first.ended;
   assert.equal(b.status().phase, "running");
@@ -217,8 +218,10 @@ else:
   const status = b.status();
   assert.equal(status.phase, "succeeded", output);
   assert.equal(status.restarts, 1);
+  assert.equal(status.resumedFrom, 1);
   const log = b.log();
-  assert.match(log, /first epochs[\s\S]*went on from epoch 7/);
+  assert.match(log, /first epochs[\s\S]*checkpoint 1: 1 file, 0\.0 MB in/);
+  assert.match(log, /resumed from checkpoint 1 of attempt 1: 1 file, 0\.0 MB, saved [\s\S]*went on from epoch 7/);
   assert.match(log, /requirements are installed already/);
   const segments = [...b.cloud.objects.keys()]
     .filter((key) => key.startsWith(`${SCRATCH}/runs/${RUN}/attempt-1/log/`))
