@@ -8,12 +8,20 @@ export const METADATA_VALUE_LIMIT = 256 * 1024;
 
 const FOLDER = fileURLToPath(new URL("../startup-scripts", import.meta.url));
 
-/** The folders that travel with a script, by the endings of what is taken from them. */
-const PACKED: Readonly<Record<string, string>> = { python: ".py", supervisor: ".py", units: ".service" };
+type Folders = Readonly<Record<string, RegExp>>;
+
+/** The folders that travel with a main script, and which of their files. */
+const PACKED: Readonly<Record<string, Folders>> = {
+  "workstation.sh": {
+    workstation: /(\.py|^requirements\.txt|^mlt-exec|^profile\.sh)$/,
+    "workstation/units": /\.(service|timer)$/,
+  },
+};
+const USUALLY: Folders = { python: /\.py$/, supervisor: /\.py$/, units: /\.service$/ };
 
 /**
- * What goes into `metadata["startup-script"]`: lib/common.sh, the files of python/, supervisor/ and units/ as a tar.gz in
- * `MLT_FILES_BASE64`, and the main script, joined unchanged but for the second `#!` line. No value is pasted into shell
+ * What goes into `metadata["startup-script"]`: lib/common.sh, the folders that go with the main script (most often
+ * python/, supervisor/ and units/) as a tar.gz in `MLT_FILES_BASE64`, and the main script, joined unchanged but for the second `#!` line. No value is pasted into shell
  * text: base64 needs no quoting, and everything else reaches the machine through its metadata. Same files, same bytes.
  */
 export function startupScript(main: string, folder: string = FOLDER): string {
@@ -21,23 +29,23 @@ export function startupScript(main: string, folder: string = FOLDER): string {
   const script = text(folder, main);
   if (!common.startsWith("#!"))
     throw new Error("startup-scripts/lib/common.sh must begin with #!, because it begins the joined script");
-  const files = packFiles(packedFiles(folder)).toString("base64");
+  const files = packFiles(packedFiles(main, folder)).toString("base64");
   const joined = `${common}\nreadonly MLT_FILES_BASE64='${files}'\n\n${withoutInterpreter(script)}`;
   const size = Buffer.byteLength(joined);
   if (size > METADATA_VALUE_LIMIT) {
     throw new Error(
       `the startup script ${main} has ${size} bytes; Google takes at most ${METADATA_VALUE_LIMIT} in a metadata value. ` +
-        "Make startup-scripts/supervisor smaller",
+        "Make what travels with it smaller: see PACKED in components/startupScript.ts",
     );
   }
   return joined;
 }
 
 /** The files that the script unpacks, by their paths in the archive. */
-function packedFiles(folder: string): PackedFile[] {
-  return Object.entries(PACKED).flatMap(([name, ending]) =>
+function packedFiles(main: string, folder: string): PackedFile[] {
+  return Object.entries(PACKED[main] ?? USUALLY).flatMap(([name, wanted]) =>
     readdirSync(join(folder, name))
-      .filter((file) => file.endsWith(ending))
+      .filter((file) => wanted.test(file))
       .map((file) => ({ path: `${name}/${file}`, content: Buffer.from(text(folder, `${name}/${file}`)) })),
   );
 }
