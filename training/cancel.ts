@@ -50,6 +50,8 @@ export async function cancelRun(
       say(`deleting the machine ${status.machine.name}`);
       await engine.remove(environment, status.machine);
     }
+    // A launcher that died may have left one that no status names.
+    if (!guestRuns) await engine.sweep(environment, id, status.attempt + 1).catch(() => undefined);
     const ended = new Date(now()).toISOString();
     const reason = guestRuns ? "cancelled on request; the machine was deleted" : "cancelled on request";
     ({ status } = await changeStatus(objects, buckets.data, id, "launcher", (current) =>

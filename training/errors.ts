@@ -87,15 +87,19 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** Tries a call again, for half a minute at most, while Google is busy or a connection breaks. */
-export async function retrying<T>(call: () => Promise<T>): Promise<T> {
+export async function retrying<T>(call: () => Promise<T>, sleep = pausing): Promise<T> {
   for (let round = 0; ; round += 1) {
     try {
       return await call();
     } catch (error) {
       if (round >= 6 || !isTransient(error) || codeOf(error) in UNREACHABLE) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** round * (0.5 + Math.random() / 2)));
+      await sleep(500 * 2 ** round * (0.5 + Math.random() / 2));
     }
   }
+}
+
+export function pausing(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Google's own sentence out of an official client's error, or out of the body of an answer. */

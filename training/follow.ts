@@ -2,10 +2,11 @@ import type { RunSpec, RunStatus } from "./contract.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { EXIT, Unreachable } from "./errors.ts";
+import { interruptiblePause } from "./launch.ts";
 import { LogReader } from "./logs.ts";
 import { engineOf, readSpec, readStatus } from "./runs.ts";
-import { changeStatus, isTerminal, nextAttempt } from "./status.ts";
-import { launchAttempt } from "./submit.ts";
+import { isTerminal } from "./status.ts";
+import { needsLauncher, takeUp } from "./takeUp.ts";
 
 export type FollowEvent =
   /** Phase, attempt or reason changed. */
@@ -17,20 +18,22 @@ export type FollowEvent =
 export interface FollowOptions {
   engine?: Engine;
   now?: () => number;
+  sleep?: (milliseconds: number) => Promise<void>;
   /** Ends the following, not the run. */
   signal?: AbortSignal;
   /** Milliseconds between two looks. */
   pollMs?: number;
   /** Milliseconds until the next look while Google cannot be reached. */
   unreachablePauseMs?: number;
-  /** Whether a preempted run gets its next machine from here (default: yes). */
+  /** Whether a run that waits for a machine, and for somebody to ask for it, gets it from here (default: yes). */
   restart?: boolean;
   logs?: boolean;
 }
 
 /**
  * Tells what a run does until it has ended, and returns its last status (or, when the signal came, the latest). A
- * preempted run gets its next machine from whoever follows it, as long as it has restarts left.
+ * preempted run gets its next machine from whoever follows it, as long as it has restarts left; so does one whose
+ * launcher has left it.
  */
 export async function follow(
   environment: OpenEnvironment,
@@ -47,7 +50,9 @@ export async function follow(
   };
   let told = "";
   let status: RunStatus | undefined;
-  const patiently = patience(spec, onEvent, options);
+  const wait = (milliseconds: number) =>
+    options.sleep ? options.sleep(milliseconds) : interruptiblePause(milliseconds, signal);
+  const patiently = patience(spec, onEvent, options, wait);
   /** One look; `undefined`: the run goes on. */
   const look = async (): Promise<RunStatus | undefined> => {
     status = await readStatus(environment, id, options);
@@ -63,9 +68,11 @@ export async function follow(
       onEvent({ type: "status", status });
       return status;
     }
-    if (status.phase === "preempted" && restart && !signal?.aborted) {
-      await restartRun(environment, spec, status, onEvent, options);
-      return look();
+    if (restart && !signal?.aborted && needsLauncher(status, spec.maxRestarts, (options.now ?? Date.now)())) {
+      const engine = options.engine ?? (await engineOf(environment));
+      const progress = (line: string) => onEvent({ type: "progress", line });
+      await takeUp(environment, spec, status, { ...options, engine, progress });
+      if (!signal?.aborted) return look();
     }
     return undefined;
   };
@@ -73,7 +80,7 @@ export async function follow(
     const ended = await patiently(look);
     if (ended) return ended;
     if (signal?.aborted && status) return status;
-    await pause(pollMs, signal);
+    await wait(pollMs);
   }
 }
 
@@ -82,7 +89,12 @@ const AFTER_DEADLINE_MS = 10 * 60_000;
 const UNREACHABLE_PAUSE_MS = 10_000;
 
 /** Looks, and where the network is away (a closed laptop, a train in a tunnel) says so once and comes back later. */
-function patience(spec: RunSpec, onEvent: (event: FollowEvent) => void, options: FollowOptions) {
+function patience(
+  spec: RunSpec,
+  onEvent: (event: FollowEvent) => void,
+  options: FollowOptions,
+  wait: (milliseconds: number) => Promise<void>,
+) {
   const now = options.now ?? Date.now;
   let away = false;
   return async (look: () => Promise<RunStatus | undefined>): Promise<RunStatus | undefined> => {
@@ -96,50 +108,10 @@ function patience(spec: RunSpec, onEvent: (event: FollowEvent) => void, options:
       if (!(error instanceof Unreachable) || over || options.signal?.aborted) throw error;
       if (!away) onEvent({ type: "progress", line: `${error.message} The run goes on; waiting for the network.` });
       away = true;
-      await pause(options.unreachablePauseMs ?? UNREACHABLE_PAUSE_MS, options.signal);
+      await wait(options.unreachablePauseMs ?? UNREACHABLE_PAUSE_MS);
       return undefined;
     }
   };
-}
-
-/** Gives a preempted run its next machine; where the time is up, ends it instead. */
-async function restartRun(
-  environment: OpenEnvironment,
-  spec: RunSpec,
-  seen: RunStatus,
-  onEvent: (event: FollowEvent) => void,
-  options: FollowOptions,
-): Promise<void> {
-  const engine = options.engine ?? (await engineOf(environment));
-  const { objects, buckets } = environment;
-  const now = (options.now ?? Date.now)();
-  const stored = await changeStatus(objects, buckets.data, spec.id, "launcher", (current) =>
-    current.phase === "preempted" && current.attempt === seen.attempt && !current.cancelRequested
-      ? nextAttempt(current, new Date(now).toISOString())
-      : undefined,
-  );
-  // Somebody else who follows was faster.
-  if (stored.status.attempt !== seen.attempt + 1 || stored.status.phase !== "provisioning") return;
-  // The old machine deletes itself; one that hangs must not train beside the new one.
-  if (seen.machine) await engine.remove(environment, seen.machine).catch(() => undefined);
-  onEvent({ type: "progress", line: `restart ${stored.status.restarts} of ${spec.maxRestarts}` });
-  await launchAttempt(environment, spec, stored.status.attempt, engine, {
-    ...(options.now ? { now: options.now } : {}),
-    progress: (line) => onEvent({ type: "progress", line }),
-  });
-}
-
-function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done);
-    if (signal?.aborted) done();
-  });
 }
 
 /** What `mlt train` ends with for a run that has ended. */

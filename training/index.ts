@@ -14,7 +14,9 @@ export { type OnceRecord, type OnceStart, onceObject, readOnce, startOnce, submi
 export { readPackage } from "./package.ts";
 export { type Estimate, estimate } from "./price.ts";
 export type { MachineState } from "./reconcile.ts";
-export { engineOf, listRuns, readSpec, readStatus, resolveRun } from "./runs.ts";
+export { type ResumeOptions, resumeRun } from "./resume.ts";
+export { engineOf, listRuns, readSpec, readStatus, reconcile, resolveRun } from "./runs.ts";
+export { isTerminal } from "./status.ts";
 export { planRun, type SubmitOptions, startRun, submit } from "./submit.ts";
 
 /** Uploads a file or folder to below a path such as `input/census`. */

@@ -16,11 +16,19 @@ export function estimate(machineType: string, spot: boolean, hours: number): Est
   return { perHour: price.perHour, most: Math.round(price.perHour * hours * 100) / 100, asOf: price.asOf };
 }
 
-/** What a run has cost so far, from its machine's first sign to its end (or now); `undefined` without price or machine. */
+/** What a run has cost so far, all its attempts together; `undefined` without price or machine. */
 export function costSoFar(status: RunStatus, now: number): RunStatus["cost"] {
   if (status.cost) return status.cost;
+  const { costBefore } = status;
+  const current = costOfAttempt(status, now);
+  if (!costBefore || !current) return current ?? costBefore;
+  return { ...current, amount: Math.round((costBefore.amount + current.amount) * 1e4) / 1e4 };
+}
+
+/** From the machine's first sign to its end (or now). */
+function costOfAttempt(status: RunStatus, now: number): RunStatus["cost"] {
   const { machine, times } = status;
-  const begun = times.booting ?? times.installing ?? times.running;
+  const begun = times.provisioned ?? times.booting ?? times.installing ?? times.running;
   if (!machine || !begun) return undefined;
   const end = times.ended ? Date.parse(times.ended) : Math.min(now, Date.parse(status.deadline));
   const price = estimate(machine.type, machine.spot, 0);

@@ -5,8 +5,9 @@ import { meant } from "./environment.ts";
 import { UserError } from "./errors.ts";
 import { quotable } from "./files.ts";
 import { isRunId, runMoment } from "./ids.ts";
-import { isSilent, reconciled } from "./reconcile.ts";
-import { changeStatus, readStored } from "./status.ts";
+import { isSilent, reconciled, reconciledWaiting, SILENT_AFTER_MS } from "./reconcile.ts";
+import { changeStatus, firstStatus, launcherName, readStored, type Stored, statusObject } from "./status.ts";
+import { Conflict } from "./storage.ts";
 
 /** The engine of an environment; the module is loaded when a machine has to be asked for. */
 export async function engineOf(_environment: OpenEnvironment): Promise<Engine> {
@@ -17,36 +18,80 @@ export async function engineOf(_environment: OpenEnvironment): Promise<Engine> {
 export interface ReadOptions {
   engine?: Engine;
   now?: () => number;
+  sleep?: (milliseconds: number) => Promise<void>;
 }
 
-/** A run's status as it is: a run whose machine went without a word is written off first. */
+/** A run's status as it is: a run whose machine or launcher went without a word is found out first. */
 export async function readStatus(
   environment: OpenEnvironment,
   id: string,
   options: ReadOptions = {},
 ): Promise<RunStatus> {
-  const { objects, buckets } = environment;
-  const stored = await readStored(objects, buckets.data, id);
+  const stored =
+    (await readStored(environment.objects, environment.buckets.data, id)) ??
+    (await recovered(environment, id, (options.now ?? Date.now)()));
   if (!stored) throw await unknownRun(environment, id);
   return reconcile(environment, stored.status, options);
 }
 
-/** Asks for the machine of a silent run and writes what became of it; any other status comes back as it is. */
+/** Who died between the spec and the first status left a run that only has to be written down. */
+async function recovered(environment: OpenEnvironment, id: string, now: number): Promise<Stored | undefined> {
+  const { objects, buckets } = environment;
+  const spec = await objects.readJson<RunSpec>(buckets.data, `runs/${id}/spec.json`);
+  if (!spec) return undefined;
+  const { createdAt } = spec.value;
+  const first = firstStatus(spec.value, launcherName(), Date.parse(createdAt));
+  // It is being written this moment.
+  if (now - Date.parse(createdAt) < SILENT_AFTER_MS) return { status: first, generation: "" };
+  const { heartbeat: _heartbeat, launcher: _launcher, ...status } = first;
+  const generation = await objects.writeJson(buckets.data, statusObject(id), status, 0).catch((error: unknown) => {
+    if (error instanceof Conflict) return undefined;
+    throw error;
+  });
+  return generation === undefined ? readStored(objects, buckets.data, id) : { status, generation };
+}
+
+/** Looks whether a run that gives no sign of life still has its machine, and writes what became of it. */
 export async function reconcile(
   environment: OpenEnvironment,
   status: RunStatus,
   options: ReadOptions = {},
 ): Promise<RunStatus> {
-  const now = options.now ?? Date.now;
-  if (!isSilent(status, now())) return status;
-  const engine = options.engine ?? (await engineOf(environment));
-  const machine = status.machine ? await engine.state(environment, status.machine) : "gone";
-  if (machine === "running") return status;
+  const now = (options.now ?? Date.now)();
+  const next = isSilent(status, now)
+    ? await lookedAfter(environment, status, now, options)
+    : reconciledWaiting(status, now) && (await mayEnd(environment, status))
+      ? (current: RunStatus) => reconciledWaiting(current, now)
+      : undefined;
+  if (!next) return status;
   const { objects, buckets } = environment;
-  const stored = await changeStatus(objects, buckets.data, status.id, "reconciler", (current) =>
-    current.attempt === status.attempt ? reconciled(current, machine, now()) : undefined,
-  );
+  const change = (current: RunStatus) => (current.attempt === status.attempt ? next(current) : undefined);
+  const stored = await changeStatus(objects, buckets.data, status.id, "reconciler", change, options.sleep);
   return stored.status;
+}
+
+/** A preempted run that has used up its restarts has ended as such, long ago. */
+async function mayEnd(environment: OpenEnvironment, status: RunStatus): Promise<boolean> {
+  if (status.phase !== "preempted") return true;
+  const spec = await environment.objects.readJson<RunSpec>(environment.buckets.data, `runs/${status.id}/spec.json`);
+  return status.restarts < (spec?.value.maxRestarts ?? 0);
+}
+
+/** What a silent run's machine makes of it; `undefined`: the machine runs. */
+async function lookedAfter(
+  environment: OpenEnvironment,
+  status: RunStatus,
+  now: number,
+  options: ReadOptions,
+): Promise<((current: RunStatus) => RunStatus | undefined) | undefined> {
+  const engine = options.engine ?? (await engineOf(environment));
+  const { machine } = status;
+  const state = machine ? await engine.state(environment, machine) : "gone";
+  if (state === "running") return undefined;
+  const takenBack = machine !== undefined && (await engine.preempted(environment, machine));
+  // A machine of a run never starts again, and its disk costs: whoever may, takes it away.
+  if (state === "stopped" && machine) await engine.remove(environment, machine).catch(() => undefined);
+  return (current) => reconciled(current, state, now, takenBack);
 }
 
 export async function readSpec(environment: OpenEnvironment, id: string): Promise<RunSpec> {

@@ -1,5 +1,9 @@
+import { randomBytes } from "node:crypto";
 import type { Phase, RunSpec, RunStatus } from "./contract.ts";
 import { SCHEMA } from "./contract.ts";
+import { pausing } from "./errors.ts";
+import { quotable } from "./files.ts";
+import { costSoFar } from "./price.ts";
 import { Conflict, type Objects } from "./storage.ts";
 
 /** Who writes a status. The reconciler is any reader that finds a machine gone without a word. */
@@ -12,17 +16,22 @@ const ENDED: readonly Phase[] = ["succeeded", "failed", "timedOut", "cancelled",
 // `cancelled` only after `cancelRequested`.
 const GUEST_ENDS: readonly Phase[] = ["failed", "preempted", "timedOut", "cancelled"];
 
+/** `preempted`: Google's operations say so, though the machine had no time to. */
+const FOUND_OUT: readonly Phase[] = ["timedOut", "lost", "cancelled", "preempted"];
+
 /** Who may write which phase after which; what is not here is refused. The same phase again is a heartbeat. */
 export const TRANSITIONS: Readonly<Record<Writer, Readonly<Partial<Record<Phase, readonly Phase[]>>>>> = {
   launcher: {
-    submitted: ["queued", "provisioning", "cancelled", "failed"],
-    queued: ["queued", "provisioning", "cancelled", "failed"],
-    provisioning: ["provisioning", "queued", "cancelled", "failed"],
+    submitted: ["queued", "provisioning", "cancelled", "failed", "timedOut"],
+    queued: ["queued", "provisioning", "cancelled", "failed", "timedOut"],
+    provisioning: ["provisioning", "queued", "cancelled", "failed", "timedOut"],
     booting: ["cancelled"],
     installing: ["cancelled"],
     running: ["cancelled"],
     saving: ["cancelled"],
-    preempted: ["provisioning", "cancelled"],
+    preempted: ["provisioning", "cancelled", "timedOut"],
+    // `mlt resume`, into the next attempt.
+    lost: ["provisioning"],
   },
   guest: {
     // The machine can be faster than the launcher's own next write.
@@ -36,11 +45,15 @@ export const TRANSITIONS: Readonly<Record<Writer, Readonly<Partial<Record<Phase,
     saving: ["booting", "saving", "succeeded", ...GUEST_ENDS],
   },
   reconciler: {
-    provisioning: ["timedOut", "lost", "cancelled"],
-    booting: ["timedOut", "lost", "cancelled"],
-    installing: ["timedOut", "lost", "cancelled"],
-    running: ["timedOut", "lost", "cancelled"],
-    saving: ["timedOut", "lost", "cancelled"],
+    // Nobody asks for the machine any more, or the time is over.
+    submitted: ["queued", "timedOut", "cancelled"],
+    queued: ["queued", "timedOut", "cancelled"],
+    provisioning: ["queued", ...FOUND_OUT],
+    booting: FOUND_OUT,
+    installing: FOUND_OUT,
+    running: FOUND_OUT,
+    saving: FOUND_OUT,
+    preempted: ["timedOut", "cancelled"],
   },
 };
 
@@ -53,31 +66,55 @@ export function isTerminal(status: RunStatus, maxRestarts: number): boolean {
   return ENDED.includes(status.phase) || (status.phase === "preempted" && status.restarts >= maxRestarts);
 }
 
-export function firstStatus(spec: RunSpec): RunStatus {
+/** A name that no two launchers have. */
+export function launcherName(): string {
+  return randomBytes(8).toString("hex");
+}
+
+export function firstStatus(spec: RunSpec, launcher: string, now: number): RunStatus {
   const { id, createdAt, deadline } = spec;
   return {
     schema: SCHEMA,
     id,
     phase: "submitted",
     attempt: 1,
+    launcher,
     restarts: 0,
     times: { submitted: createdAt },
+    heartbeat: new Date(now).toISOString(),
     deadline,
   };
 }
 
+export interface NextAttempt {
+  now: number;
+  launcher: string;
+  /** Whether the last attempt's machine went: that counts as a restart. A launcher that goes on for another does not. */
+  restart: boolean;
+}
+
 /** The status of the next attempt: what belonged to the last machine is gone, what belongs to the run stays. */
-export function nextAttempt(status: RunStatus, now: string): RunStatus {
-  const { machine: _machine, exitCode: _exitCode, reason: _reason, heartbeat: _heartbeat, ...rest } = status;
+export function nextAttempt(status: RunStatus, { now, launcher, restart }: NextAttempt): RunStatus {
+  const { machine: _machine, exitCode: _exitCode, reason: _reason, resumedFrom: _from, cost: _cost, ...rest } = status;
+  const costBefore = costSoFar(status, now);
   return {
     ...rest,
     phase: "provisioning",
     attempt: status.attempt + 1,
-    restarts: status.restarts + 1,
+    launcher,
+    restarts: status.restarts + (restart ? 1 : 0),
     times: { submitted: status.times.submitted },
-    heartbeat: now,
+    heartbeat: new Date(now).toISOString(),
+    ...(costBefore ? { costBefore } : {}),
   };
 }
+
+/** A reason as the contract wants it: one line, not too long. */
+export function oneLine(text: string): string {
+  return quotable(text.split(/\s*\n\s*/).join(" "), LONGEST_REASON);
+}
+
+const LONGEST_REASON = 300;
 
 export interface Stored {
   status: RunStatus;
@@ -101,6 +138,7 @@ export async function changeStatus(
   id: string,
   writer: Writer,
   change: (status: RunStatus) => RunStatus | undefined,
+  sleep: (milliseconds: number) => Promise<void> = pausing,
 ): Promise<Stored> {
   for (let round = 0; ; round += 1) {
     const stored = await readStored(objects, bucket, id);
@@ -116,7 +154,7 @@ export async function changeStatus(
       return { status: next, generation };
     } catch (error) {
       if (!(error instanceof Conflict) || round >= 20) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 200));
+      await sleep(50 + Math.random() * 200);
     }
   }
 }

@@ -1,11 +1,12 @@
 import type { RunSpec, RunStatus } from "./contract.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
-import { EXIT, Problems, UserError } from "./errors.ts";
+import { Problems, UserError } from "./errors.ts";
+import { launchAttempt } from "./launch.ts";
 import { type Package, readPackage } from "./package.ts";
 import { engineOf, readSpec } from "./runs.ts";
 import { buildSpec, type RunFlags } from "./spec.ts";
-import { changeStatus, firstStatus, isTerminal, statusObject } from "./status.ts";
+import { firstStatus, launcherName, statusObject } from "./status.ts";
 import { Conflict } from "./storage.ts";
 
 /** A training that could be started: everything was checked, nothing was written. */
@@ -17,6 +18,9 @@ export interface Plan {
 export interface SubmitOptions extends RunFlags {
   engine?: Engine;
   now?: () => number;
+  sleep?: (milliseconds: number) => Promise<void>;
+  /** Ends the waiting for a quota; the run stays `queued`. */
+  signal?: AbortSignal;
   /** One line about what goes on. */
   progress?: (line: string) => void;
 }
@@ -37,26 +41,34 @@ export async function planRun(
     flags: options,
     now: new Date((options.now ?? Date.now)()),
   });
-  await checkInputs(environment, spec);
+  spec.inputs = await checkInputs(environment, spec, options.progress);
   return { package: pack, spec };
 }
 
-async function checkInputs(environment: OpenEnvironment, spec: RunSpec): Promise<void> {
+/** The inputs that are there. One that must be there and is not is a problem; one that need not be is told. */
+async function checkInputs(
+  environment: OpenEnvironment,
+  spec: RunSpec,
+  progress: SubmitOptions["progress"],
+): Promise<string[]> {
   const { objects, buckets } = environment;
+  const inputs = spec.inputs.map((input) => ({ name: input.replace(/\?$/, ""), optional: input.endsWith("?") }));
   const counts = await Promise.all(
-    spec.inputs.map((input) => objects.list(buckets.data, { prefix: `input/${input}`, limit: 20 })),
+    inputs.map(({ name }) => objects.list(buckets.data, { prefix: `input/${name}`, limit: 20 })),
   );
-  const problems = spec.inputs.flatMap((input, index) => {
-    const there = counts[index]!.objects.some(
-      ({ name }) => name === `input/${input}` || name.startsWith(`input/${input}/`),
+  const missing = inputs.filter(
+    ({ name: input }, index) =>
+      !counts[index]!.objects.some(({ name }) => name === `input/${input}` || name.startsWith(`input/${input}/`)),
+  );
+  const problems = missing
+    .filter(({ optional }) => !optional)
+    .map(
+      ({ name }) =>
+        `gs://${buckets.data}/input/${name} does not exist (inputs in training.yaml); upload it: mlt put DIR input/${name}`,
     );
-    return there
-      ? []
-      : [
-          `gs://${buckets.data}/input/${input} does not exist (inputs in training.yaml); upload it: mlt put DIR input/${input}`,
-        ];
-  });
   if (problems.length > 0) throw new Problems("The run cannot be started", problems);
+  for (const { name } of missing) progress?.(`input ${name} is not in the bucket; the package goes on without it`);
+  return inputs.filter((input) => !missing.includes(input)).map(({ name }) => name);
 }
 
 /** A run that is on record; whoever wrote its first status is the one that makes its machine. */
@@ -91,10 +103,15 @@ export async function recordRun(
   }
   const first = await unlessThere(objects.writeJson(buckets.data, `runs/${id}/spec.json`, plan.spec, 0));
   const spec = first ? plan.spec : await readSpec(environment, id);
-  const mine = await unlessThere(objects.writeJson(buckets.data, statusObject(id), firstStatus(spec), 0));
+  const launcher = launcherName();
+  const status = firstStatus(spec, launcher, (options.now ?? Date.now)());
+  const mine = await unlessThere(objects.writeJson(buckets.data, statusObject(id), status, 0));
   return {
     mine,
-    launch: async () => launchAttempt(environment, spec, 1, options.engine ?? (await engineOf(environment)), options),
+    launch: async () => {
+      const engine = options.engine ?? (await engineOf(environment));
+      return launchAttempt(environment, spec, { attempt: 1, launcher }, { ...options, engine });
+    },
   };
 }
 
@@ -119,75 +136,6 @@ export async function startRun(
   if (!recorded.mine) throw new UserError(`The run ${plan.spec.id} is there already. Try again.`);
   return recorded.launch();
 }
-
-/** Makes the machine of an attempt whose number the status already has; ends the run where there can be none. */
-export async function launchAttempt(
-  environment: OpenEnvironment,
-  spec: RunSpec,
-  attempt: number,
-  engine: Engine,
-  options: SubmitOptions = {},
-): Promise<RunStatus> {
-  const { objects, buckets } = environment;
-  const now = () => new Date((options.now ?? Date.now)()).toISOString();
-  const say = options.progress ?? (() => undefined);
-  const change = (next: (status: RunStatus) => RunStatus | undefined) =>
-    changeStatus(objects, buckets.data, spec.id, "launcher", next).then((stored) => stored.status);
-  /** Keeps the record alive while no machine does, and stops when the run is no longer wanted. */
-  const record = async (machine?: RunStatus["machine"], reason?: string) => {
-    const status = await change((current) => {
-      if (current.attempt !== attempt || current.cancelRequested || isTerminal(current, spec.maxRestarts))
-        return undefined;
-      const { reason: _old, ...rest } = current;
-      return {
-        ...rest,
-        phase: "provisioning",
-        heartbeat: now(),
-        ...(machine ? { machine } : {}),
-        ...(reason ? { reason } : {}),
-      };
-    });
-    if (status.attempt !== attempt || status.cancelRequested || isTerminal(status, spec.maxRestarts)) {
-      throw new NoLongerWanted();
-    }
-  };
-  let machine: RunStatus["machine"];
-  try {
-    machine = await engine.launch(environment, spec, attempt, {
-      onPlace: async (place) => {
-        say(`asking for ${place.type}${place.spot ? " (Spot)" : ""} in ${place.zone}`);
-        await record(place);
-      },
-      onWait: async (message) => {
-        say(message);
-        await record(undefined, message);
-      },
-    });
-  } catch (error) {
-    const reason = error instanceof NoLongerWanted ? "cancelled before the machine was made" : (error as Error).message;
-    const phase = error instanceof NoLongerWanted ? "cancelled" : "failed";
-    const status = await change((current) =>
-      current.attempt !== attempt || isTerminal(current, spec.maxRestarts)
-        ? undefined
-        : { ...current, phase, reason: reason.split("\n").join(" "), times: { ...current.times, ended: now() } },
-    );
-    if (error instanceof NoLongerWanted) return status;
-    if (error instanceof UserError) throw error;
-    throw new UserError(`The machine could not be made: ${reason}`, EXIT.failedBeforeTraining);
-  }
-  say(`machine ${machine.name} boots in ${machine.zone}`);
-  const status = await change((current) => {
-    const early = current.attempt === attempt && current.phase === "provisioning";
-    if (!early) return undefined;
-    const { reason: _reason, ...rest } = current;
-    return { ...rest, machine, heartbeat: now() };
-  });
-  // Cancelled while Google was making it: nobody would remove it.
-  if (status.phase === "cancelled") await engine.remove(environment, machine);
-  return status;
-}
-
-class NoLongerWanted extends Error {}
 
 /** Checks and starts in one; what a program without a person in front uses. */
 export async function submit(

@@ -66,7 +66,7 @@ const ARGUMENTS: [string[], string][] = [
   ],
   [
     ["train", "demo", "--yes", "--max-hours", "-1", "--max-restarts", "0.5"],
-    "The run cannot be started (2 problems):\n  - time limit -1 h (--max-hours) is under a minute\n  - maxRestarts 0.5 (--max-restarts) is no whole number from 0\n",
+    "The run cannot be started (2 problems):\n  - time limit -1 h (--max-hours) is out of Google's range for a machine: 30 seconds (0.00834 h) to 120 days (2880 h)\n  - maxRestarts 0.5 (--max-restarts) is no whole number from 0\n",
   ],
 ];
 for (const [args, stderr] of ARGUMENTS) {

@@ -12,7 +12,8 @@ export interface Insert {
 export type Answer =
   | { made: true }
   | { http: number; reason?: string; message?: string }
-  | { operation: string; message?: string }
+  /** `leaves`: the state of what is left behind. */
+  | { operation: string; message?: string; leaves?: string; details?: unknown }
   /** The operation never ends; the machine is in this state (absent: not there). */
   | { hangs: string | undefined }
   /** The machine is made, but the answer is lost. */
@@ -44,6 +45,14 @@ export class FakeCompute {
   readonly machines = new Map<string, { status: string; labels: Record<string, string> }>();
   /** Answers in order; afterwards every call makes its machine. */
   readonly answers: Answer[] = [];
+  /** Consoles of machines, by zone and name. */
+  readonly consoles = new Map<string, string>();
+  /** Machines that Google took back: `zone/name`. */
+  readonly takenBack = new Set<string>();
+  /** The template's disks; absent: it has none, which no real one has. */
+  disks: unknown[] | undefined;
+  /** How often a family was asked for its newest image. */
+  families = 0;
   readonly #operations = new Map<string, unknown>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
 
@@ -67,11 +76,23 @@ export class FakeCompute {
       response.end(JSON.stringify(body));
     };
     const path = url.pathname.replace("/compute/v1/projects/local-project/", "");
-    if (path.startsWith("global/instanceTemplates/")) return reply(200, { properties: TEMPLATE });
+    if (path.startsWith("global/instanceTemplates/")) {
+      return reply(200, { properties: { ...TEMPLATE, ...(this.disks ? { disks: this.disks } : {}) } });
+    }
+    if (url.pathname.includes("/global/images/family/")) {
+      this.families += 1;
+      return reply(200, { name: `${url.pathname.split("/").at(-1)}-v1` });
+    }
+    if (path === "aggregated/instances") return reply(200, { items: this.#machinesOf(url.searchParams.get("filter")) });
     const parts = /^zones\/([^/]+)\/(instances|operations)(?:\/(.+))?$/.exec(path);
     if (!parts) return reply(404, error(404, "notFound", `no ${path}`));
     const [, zone, kind, name] = parts as unknown as [string, string, string, string | undefined];
-    if (kind === "operations") return reply(200, this.#operations.get(name!));
+    if (kind === "operations" && name === undefined) return reply(200, { items: this.#preempted(zone) });
+    if (kind === "operations") return reply(200, this.#operations.get(name!.replace("/wait", "")));
+    if (name?.endsWith("/serialPort")) {
+      const text = this.consoles.get(`${zone}/${name.replace("/serialPort", "")}`);
+      return text === undefined ? reply(404, error(404, "notFound", "no machine")) : reply(200, { contents: text });
+    }
     if (request.method === "POST") {
       const body = JSON.parse(text) as Insert["body"];
       this.inserts.push({ zone, query: url.searchParams, body });
@@ -82,6 +103,27 @@ export class FakeCompute {
     if (!machine) return reply(404, error(404, "notFound", `The resource '${name}' was not found`));
     if (request.method === "DELETE") this.machines.delete(`${zone}/${name}`);
     return reply(200, request.method === "DELETE" ? { name: "gone", status: "DONE" } : machine);
+  }
+
+  #machinesOf(filter: string | null): Record<string, { instances: unknown[] }> {
+    const run = /labels\.mlt-run = "([^"]+)"/.exec(filter ?? "")?.[1];
+    const items: Record<string, { instances: unknown[] }> = {};
+    for (const [key, { status, labels }] of this.machines) {
+      if (labels["mlt-run"] !== run) continue;
+      const [zone, name] = key.split("/");
+      items[`zones/${zone}`] ??= { instances: [] };
+      items[`zones/${zone}`]!.instances.push({ name, zone: `https://x/zones/${zone}`, status });
+    }
+    return items;
+  }
+
+  #preempted(zone: string) {
+    return [...this.takenBack]
+      .filter((key) => key.startsWith(`${zone}/`))
+      .map((key) => ({
+        operationType: "compute.instances.preempted",
+        targetLink: `https://x/zones/${zone}/instances/${key.split("/")[1]}`,
+      }));
   }
 
   #insert(
@@ -107,7 +149,14 @@ export class FakeCompute {
       if (answer.hangs) this.machines.set(key, { status: answer.hangs, labels });
       this.#operations.set(id, { name: id, status: "RUNNING" });
     } else {
-      const errors = [{ code: answer.operation, message: answer.message ?? `${answer.operation} in ${zone}` }];
+      if (answer.leaves) this.machines.set(key, { status: answer.leaves, labels });
+      const errors = [
+        {
+          code: answer.operation,
+          message: answer.message ?? `${answer.operation} in ${zone}`,
+          ...(answer.details ? { errorDetails: answer.details } : {}),
+        },
+      ];
       this.#operations.set(id, { name: id, status: "DONE", error: { errors } });
     }
     return reply(200, { name: id, status: "PENDING" });

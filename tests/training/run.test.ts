@@ -8,7 +8,7 @@ import { isRunId, labelValue, legalName, machineName, requestId, runId } from ".
 import type { Manifest } from "../../training/manifest.ts";
 import { bucketPath, localParts } from "../../training/paths.ts";
 import { costSoFar } from "../../training/price.ts";
-import { isSilent, reconciled } from "../../training/reconcile.ts";
+import { isSilent, reconciled, reconciledWaiting } from "../../training/reconcile.ts";
 import { buildSpec, type RunFlags } from "../../training/spec.ts";
 import { ACTIVE, firstStatus, isTerminal, mayWrite, nextAttempt, type Writer } from "../../training/status.ts";
 import { ENVIRONMENT } from "../cli/workbench.ts";
@@ -59,7 +59,11 @@ test("an ended run is changed by nobody, and only the launcher begins an attempt
   const writers: Writer[] = ["launcher", "guest", "reconciler"];
   for (const writer of writers) {
     for (const ended of ["succeeded", "failed", "timedOut", "cancelled", "lost"] satisfies Phase[]) {
-      for (const to of PHASES) assert.equal(mayWrite(writer, ended, to), false, `${writer}: ${ended} → ${to}`);
+      for (const to of PHASES) {
+        // `mlt resume`, under the next attempt's number.
+        const resumed = writer === "launcher" && ended === "lost" && to === "provisioning";
+        assert.equal(mayWrite(writer, ended, to), resumed, `${writer}: ${ended} → ${to}`);
+      }
     }
   }
   assert.equal(mayWrite("launcher", "preempted", "provisioning"), true);
@@ -90,17 +94,26 @@ test("preempted ends a run only when its restarts are used up", () => {
   const status: RunStatus = { ...RUNNING, phase: "preempted", restarts: 1 };
   assert.equal(isTerminal(status, 2), false);
   assert.equal(isTerminal(status, 1), true);
-  const next = nextAttempt({ ...status, exitCode: 1, reason: "x" }, time(0));
-  assert.deepEqual(next, {
+  const before = { ...status, exitCode: 1, reason: "x", resumedFrom: 3, image: "projects/p/global/images/i" };
+  const checkpoint = { n: 4, at: time(-50), bytes: 1, files: 1 };
+  const next = nextAttempt({ ...before, checkpoint }, { now: NOW, launcher: "b".repeat(16), restart: true });
+  const { costBefore, ...rest } = next;
+  assert.deepEqual(rest, {
     schema: 1,
     id: RUNNING.id,
     phase: "provisioning",
     attempt: 2,
+    launcher: "b".repeat(16),
     restarts: 2,
+    image: "projects/p/global/images/i",
+    checkpoint,
     times: { submitted: time(-600) },
     heartbeat: time(0),
     deadline: RUNNING.deadline,
   });
+  assert.deepEqual(costBefore, costSoFar(status, NOW), "what the attempts before cost is not forgotten");
+  const gone = nextAttempt(status, { now: NOW, launcher: "c".repeat(16), restart: false });
+  assert.equal(gone.restarts, 1, "a launcher that goes on for another is no restart");
 });
 
 const RECONCILED: [string, Partial<RunStatus>, "running" | "stopped" | "gone", Phase | undefined, string?][] = [
@@ -122,7 +135,20 @@ const RECONCILED: [string, Partial<RunStatus>, "running" | "stopped" | "gone", P
     `time limit reached (${time(0)}); m-a01 is gone, last heard of at ${time(-61)}`,
   ],
   ["silent, cancel requested", { cancelRequested: true }, "gone", "cancelled", "cancelled; m-a01 is gone"],
-  ["never booted", { phase: "provisioning", heartbeat: undefined, times: { submitted: time(-90) } }, "gone", "lost"],
+  [
+    "never made",
+    { phase: "provisioning", heartbeat: undefined, times: { submitted: time(-90) } },
+    "gone",
+    "queued",
+    "the command that asked for its machine ended before there was one; nobody asks for its machine now: mlt resume demo-20261121080000-0a1b",
+  ],
+  [
+    "never booted",
+    { phase: "provisioning", heartbeat: undefined, times: { submitted: time(-90), provisioned: time(-80) } },
+    "gone",
+    "lost",
+    `m-a01 is gone, last heard of at ${time(-80)} in phase provisioning`,
+  ],
   ["preempted and waiting for its next machine", { phase: "preempted" }, "gone", undefined],
   ["submitted, not yet begun", { phase: "submitted", heartbeat: undefined }, "gone", undefined],
   ["succeeded long ago", { phase: "succeeded" }, "gone", undefined],
@@ -132,7 +158,68 @@ for (const [name, change, machine, phase, reason] of RECONCILED) {
     const next = reconciled({ ...RUNNING, ...change }, machine, NOW);
     assert.equal(next?.phase, phase);
     if (reason) assert.equal(next?.reason, reason);
-    if (next) assert.equal(next.times.ended, time(0));
+    if (next) assert.equal(next.times.ended, phase === "queued" ? undefined : time(0));
+  });
+}
+
+test("reconciler: a machine that Google took back without notice is a preemption, within the deadline", () => {
+  const next = reconciled(RUNNING, "gone", NOW, true);
+  assert.deepEqual(
+    [next?.phase, next?.reason],
+    ["preempted", `Google took m-a01 back without notice, last heard of at ${time(-61)}`],
+  );
+  assert.equal(reconciled({ ...RUNNING, deadline: time(0) }, "gone", NOW, true)?.phase, "timedOut");
+});
+
+const WAITING: [string, Partial<RunStatus>, Phase | undefined, string?][] = [
+  ["submitted a moment ago", { phase: "submitted", heartbeat: time(-5) }, undefined],
+  [
+    "submitted, and nobody goes on",
+    { phase: "submitted" },
+    "queued",
+    "the command that started it ended before its machine; nobody asks for its machine now: mlt resume demo-20261121080000-0a1b",
+  ],
+  ["queued, and somebody waits", { phase: "queued", heartbeat: time(-20), reason: "waits for quota CPUS" }, undefined],
+  [
+    "queued, and nobody waits any more",
+    { phase: "queued", reason: "waits for quota CPUS" },
+    "queued",
+    "waits for quota CPUS; nobody asks for its machine now: mlt resume demo-20261121080000-0a1b",
+  ],
+  ["queued, as said", { phase: "queued", heartbeat: undefined, reason: "waits" }, undefined],
+  [
+    "queued past the deadline",
+    { phase: "queued", heartbeat: undefined, reason: "waits for quota CPUS", deadline: time(-61) },
+    "timedOut",
+    `time limit reached (${time(-61)}); waits for quota CPUS`,
+  ],
+  ["queued, the deadline a moment ago", { phase: "queued", heartbeat: undefined, deadline: time(-59) }, undefined],
+  ["preempted, not yet restarted", { phase: "preempted" }, undefined],
+  [
+    "preempted, and the time over",
+    { phase: "preempted", deadline: time(-61) },
+    "timedOut",
+    `time limit reached (${time(-61)}); after a preemption, nobody had restarted it`,
+  ],
+  [
+    "preempted, and to be cancelled",
+    { phase: "preempted", cancelRequested: true },
+    "cancelled",
+    "cancelled on request",
+  ],
+  [
+    "to be cancelled by somebody who is at it",
+    { phase: "queued", heartbeat: time(0), cancelRequested: true },
+    undefined,
+  ],
+  ["running", { phase: "running", deadline: time(-3600) }, undefined],
+];
+for (const [name, change, phase, reason] of WAITING) {
+  test(`reconciler: ${name} → ${phase ?? "as it is"}`, () => {
+    const next = reconciledWaiting({ ...RUNNING, machine: undefined, ...change } as RunStatus, NOW);
+    assert.deepEqual([next?.phase, next?.reason], [phase, phase && reason]);
+    if (next) assert.equal(reconciledWaiting(next, NOW), undefined, "said once");
+    if (next) assert.equal(mayWrite("reconciler", change.phase!, next.phase), true);
   });
 }
 
@@ -151,6 +238,7 @@ const CODES: [Partial<RunStatus>, number][] = [
   [{ phase: "lost" }, 75],
   [{ phase: "preempted" }, 75],
   [{ phase: "cancelled" }, 143],
+  [{ phase: "queued" }, 75],
 ];
 test("exit codes tell how a run ended", () => {
   for (const [change, code] of CODES) assert.equal(exitCodeOf({ ...RUNNING, ...change }), code, JSON.stringify(change));
@@ -284,13 +372,15 @@ test("spec: the shortest limit that Google takes is taken; the environment's che
 });
 
 test("first status: submitted, nothing known of a machine", () => {
-  assert.deepEqual(firstStatus(build()), {
+  assert.deepEqual(firstStatus(build(), "a".repeat(16), NOW), {
     schema: 1,
     id: RUNNING.id,
     phase: "submitted",
     attempt: 1,
+    launcher: "a".repeat(16),
     restarts: 0,
     times: { submitted: time(0) },
+    heartbeat: time(0),
     deadline: time(4 * 3600),
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import type { Environment, RunSpec, RunStatus } from "../../training/contract.ts";
+import type { LaunchHooks, LaunchOptions } from "../../training/engines/engine.ts";
 import { VmEngine } from "../../training/engines/vm.ts";
 import { UserError } from "../../training/errors.ts";
 import { ENVIRONMENT } from "../cli/workbench.ts";
@@ -30,6 +31,8 @@ let fake: FakeCompute;
 let clock: number;
 let places: string[];
 let waits: string[];
+let setbacks: string[];
+let doubts: string[];
 const token = process.env.GOOGLE_OAUTH_ACCESS_TOKEN;
 
 before(() => {
@@ -45,13 +48,20 @@ beforeEach(async () => {
   clock = START;
   places = [];
   waits = [];
+  setbacks = [];
+  doubts = [];
 });
 afterEach(() => fake.close());
 
 /** Launches against the script; time passes only where the engine sleeps. */
 function launch(
   answers: Answer[],
-  options: { environment?: Partial<Environment>; spec?: Partial<RunSpec>; attempt?: number } = {},
+  options: {
+    environment?: Partial<Environment>;
+    spec?: Partial<RunSpec>;
+    attempt?: number;
+    launch?: LaunchOptions;
+  } = {},
 ): Promise<NonNullable<RunStatus["machine"]>> {
   fake.answers.push(...answers);
   const engine = new VmEngine({
@@ -60,18 +70,26 @@ function launch(
       clock += milliseconds;
     },
   });
-  const hooks = {
-    onPlace: async (machine: NonNullable<RunStatus["machine"]>) => {
+  let attempt = options.attempt ?? 1;
+  const hooks: LaunchHooks = {
+    onPlace: async (machine) => {
       // The record comes before the machine.
       assert.equal(fake.machines.size, 0);
       places.push(machine.zone);
     },
-    onWait: async (message: string) => {
+    onAlive: async () => undefined,
+    onWait: async (message) => {
       waits.push(message);
+    },
+    onSetback: (zone) => void setbacks.push(zone),
+    onUncertain: async (why) => {
+      doubts.push(why);
+      attempt += 1;
+      return attempt;
     },
   };
   const environment = { ...ENVIRONMENT, ...options.environment };
-  return engine.launch(environment, { ...SPEC, ...options.spec }, options.attempt ?? 1, hooks);
+  return engine.launch(environment, { ...SPEC, ...options.spec }, attempt, hooks, options.launch);
 }
 
 async function refused(promise: Promise<unknown>): Promise<UserError> {
@@ -180,7 +198,7 @@ test("without another region a quota error stops with the quota's name, limit an
     error.message,
     [
       "No n2-standard-4 (Spot) is to be had:",
-      "  us-central1: quota CPUS is used up (limit 24.0)",
+      "  us-central1: quota CPUS is used up (limit 24)",
       "More quota: https://console.cloud.google.com/iam-admin/quotas?project=local-project",
     ].join("\n"),
   );
@@ -272,7 +290,14 @@ test("an operation that never ends: a machine that does not run is deleted, the 
 test("a machine of that name that is not ours stops the launch", async () => {
   fake.machines.set(`us-central1-a/${NAME}`, { status: "RUNNING", labels: {} });
   const engine = new VmEngine({ now: () => clock, sleep: async () => undefined });
-  const hooks = { onPlace: async () => undefined, onWait: async () => undefined };
+  const nothing = async () => undefined;
+  const hooks = {
+    onPlace: nothing,
+    onWait: nothing,
+    onAlive: nothing,
+    onSetback: () => undefined,
+    onUncertain: async () => 2,
+  };
   const error = await refused(engine.launch(ENVIRONMENT, SPEC, 1, hooks));
   assert.equal(
     error.message,
