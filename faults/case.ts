@@ -1,6 +1,8 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SeenCall } from "../localcloud/core/faults.ts";
+import { googleCompute } from "../training/compute.ts";
+import { VmEngine } from "../training/engines/vm.ts";
 import { machineName, runMoment } from "../training/ids.ts";
 import { follow, planRun, type RunStatus, startRun } from "../training/index.ts";
 import { isTerminal } from "../training/status.ts";
@@ -23,6 +25,8 @@ export interface Injection {
   world: World;
   run: RunNames;
   status(): Promise<RunStatus>;
+  /** Notes what makes the case wrong, whatever its end. */
+  problem(text: string): void;
   /** Waits; the call that belongs to the step waits as well if the injection does. */
   pause(ms: number): Promise<void>;
 }
@@ -40,6 +44,8 @@ export interface FaultCase {
   /** How often the trainer may begin; default: as often as the outcome's attempts and restarts allow. */
   trainings?: number;
   arguments?: string[];
+  /** Google's own limit in seconds, where it is not to be the run's deadline. */
+  machineLimit?: number;
   plan?: Partial<Omit<MachinePlan, "level" | "folder">>;
   /** Run by `npm test` too. */
   subset?: boolean;
@@ -121,6 +127,7 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
         world,
         run,
         status: async () => (await objects.readJson<RunStatus>(buckets.data, `runs/${spec.id}/status.json`))!.value,
+        problem: (text) => problems.push(text),
         pause,
       });
     } catch (error) {
@@ -154,7 +161,7 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
 
   /** Starts the run, follows it as `mlt train` does, and waits until none of its machines is there. */
   async function live(): Promise<RunStatus> {
-    await startRun(environment, planned);
+    await startRun(environment, planned, one.machineLimit ? { engine: withLimit(one.machineLimit) } : {});
     const ending = new AbortController();
     // Whoever looks a minute after a machine went finds it silent: that minute is not waited for.
     let later = 0;
@@ -243,6 +250,20 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
     const said = log?.data.toString() ?? "(no log.txt)";
     return `status ${JSON.stringify(status)}\nconsole:\n${consoles.slice(-60).join("\n")}\nlog:\n${said.slice(-4000)}`;
   }
+}
+
+/** The launcher as it is, but for the time that Google gives its machines. */
+function withLimit(seconds: number): VmEngine {
+  const compute = googleCompute();
+  return new VmEngine({
+    compute: {
+      ...compute,
+      insert: (project, zone, call) => {
+        const scheduling = { ...call.instance.scheduling, maxRunDuration: { seconds: String(seconds) } };
+        return compute.insert(project, zone, { ...call, instance: { ...call.instance, scheduling } });
+      },
+    },
+  });
 }
 
 /** What differs from every outcome that was written down for the case. */

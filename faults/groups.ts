@@ -53,4 +53,9 @@ export const GROUPS: readonly Group[] = [
     title: "A run, each fault at each step",
     run: async (options) => (await import("./runs.ts")).runRuns(options),
   },
+  {
+    name: "brakes",
+    title: "Four brakes, each alone",
+    run: async (options) => (await import("./brakes.ts")).runBrakes(options),
+  },
 ];

@@ -68,7 +68,8 @@ export function signal(program: Program, name: NodeJS.Signals): Inject {
   };
 }
 
-function placeOf({ world, run }: Injection): string {
+/** The machine's place in the cloud, as `projects/P/zones/Z/instances/N`. */
+export function placeOf({ world, run }: Injection): string {
   const path = world.pathOf(run.machine);
   if (!path) throw new Error(`the machine ${run.machine} is not there`);
   return path;

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clientVariables } from "../cli/local/variables.ts";
 import { openStack } from "../engine/automation.ts";
-import { providerEnvironment } from "../engine/endpoints.ts";
 import program from "../index.ts";
 import type { SeenCall } from "../localcloud/core/faults.ts";
 import { LONG_TOKEN_SECONDS } from "../localcloud/daemon.ts";
@@ -11,6 +10,7 @@ import { chooseDriver, type GuestDriver, type GuestLevel } from "../localcloud/g
 import { leftovers } from "../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../localcloud/server.ts";
 import { type OpenEnvironment, openEnvironment } from "../training/index.ts";
+import { type CleanAnswer, mltClean } from "./clean.ts";
 import { CaseDriver, type MachinePlan } from "./driver.ts";
 
 /** Hears everything of one run; what it returns is waited for before the call goes on. */
@@ -40,7 +40,8 @@ export interface World {
   pathOf(name: string): string | undefined;
   /** Machines and disks that are there. */
   left(): Promise<string[]>;
-  destroy(): Promise<Record<string, string[]>>;
+  /** Takes the environment away; what `mlt clean --check` said before it was made and says now, and what is left. */
+  destroy(): Promise<{ before: CleanAnswer; after: CleanAnswer; left: string[] }>;
   close(): Promise<void>;
 }
 
@@ -80,11 +81,14 @@ export async function createWorld(say: (line: string) => void, level?: GuestLeve
       for (const { listener } of [...runs.values()]) listener.answered?.(call, status);
     },
   });
+  const variables = clients(cloud, stateFolder);
+  Object.assign(process.env, variables);
+  const before = await mltClean(cloud.project, "--check");
   const stack = await openStack({
     stack: "faults",
     program,
     folder: join(folder, "pulumi"),
-    environment: providerEnvironment({ url: cloud.operatorUrl }),
+    environment: variables,
     config: { "gcp:project": cloud.project, "gcp:region": REGION, "mltraining:training": { regions: [REGION] } },
     progress: say,
   });
@@ -96,7 +100,6 @@ export async function createWorld(say: (line: string) => void, level?: GuestLeve
   try {
     const { outputs, changes } = await stack.up();
     say(`an environment of ${changes.create ?? 0} resources is up`);
-    Object.assign(process.env, clients(cloud, stateFolder));
     const environment = await openEnvironment(String(outputs.dataBucketUrl));
     mkdirSync(join(folder, "cases"));
     const instances = cloud.cloud.state.collection<{ name: string }>("compute.instances");
@@ -131,7 +134,10 @@ export async function createWorld(say: (line: string) => void, level?: GuestLeve
       },
       async destroy() {
         await stack.destroy();
-        return (await leftovers(cloud.operatorUrl, cloud.project)).resources;
+        const after = await mltClean(cloud.project, "--check");
+        const { resources } = await leftovers(cloud.operatorUrl, cloud.project);
+        const left = Object.entries(resources).map(([kind, names]) => `${kind}: ${names.join(", ")}`);
+        return { before, after, left };
       },
       close,
     };
