@@ -52,6 +52,7 @@ const CASES: readonly FaultCase[] = [
     level: "nspawn",
     expected: [failed(/^the supervisor was ended: it did not end in time$/)],
     inject: signal("supervisor", "SIGSTOP"),
+    arguments: ENDLESS,
     machineLimit: NEVER,
     plan: { unit: "WatchdogSec=0\nRuntimeMaxSec=15\nTimeoutStopSec=2\n" },
   },
@@ -97,8 +98,13 @@ async function stopAndReap(injection: Injection): Promise<void> {
 export function runBrakes(options: GroupOptions): Promise<GroupReport> {
   return runTable(chosen(CASES, options), options, ([result]) => ({
     level: "guest",
-    end: `${result?.phase}${result?.reason ? ` (${result.reason})` : ""}`,
+    end: `${result?.phase}${result?.reason ? ` (${short(result.reason)})` : ""}`,
     "s after the fault": result?.seconds?.toFixed(0) ?? "?",
     "s after the deadline": result?.afterDeadline?.toFixed(0) ?? "?",
   }));
+}
+
+/** Without the names and times that differ from case to case. */
+function short(reason: string): string {
+  return reason.replace(/mlt-\S+/g, "the machine").replace(/ \(?\d{4}-\d\d-\d\dT[^) ]*\)?/g, "");
 }

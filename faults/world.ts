@@ -72,7 +72,13 @@ export async function createWorld(say: (line: string) => void, level?: GuestLeve
   );
   const log: string[] = [];
   const stateFolder = join(folder, "cloud");
-  const cloud = await startLocalCloud({ stateFolder, driver, log: (line) => log.push(line) });
+  const cloud = await startLocalCloud({
+    stateFolder,
+    driver,
+    // A list of an API that is not enabled could not be read, and nobody could say that nothing is there.
+    enabledServices: "all",
+    log: (line) => log.push(line),
+  });
   cloud.cloud.faults.watch({
     call: async (call) => {
       for (const { listener } of [...runs.values()]) await listener.call?.(call);
