@@ -12,6 +12,7 @@ type Folders = Readonly<Record<string, RegExp>>;
 
 /** The folders that travel with a main script, and which of their files. */
 const PACKED: Readonly<Record<string, Folders>> = {
+  "image-build.sh": { image: /\.py$/, supervisor: /\.py$/ },
   "workstation.sh": {
     workstation: /(\.py|^requirements\.txt|^mlt-exec|^profile\.sh)$/,
     "workstation/units": /\.(service|timer)$/,

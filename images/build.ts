@@ -110,7 +110,7 @@ async function begin(driver: Shared, plan: BuildPlan, lock: Lock, options: Build
       sha256: archive.sha256,
       bytes: archive.bytes.length,
       files: files.length,
-      smokeTestMinutes: manifest.smokeTestMinutes,
+      manifest,
     },
     base: plan.base,
     ...(plan.commit ? { commit: plan.commit } : {}),

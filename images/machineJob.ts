@@ -37,7 +37,7 @@ export async function runMachine(job: MachineJob): Promise<Marker> {
   await job.reached(`made ${wish.role} machine`);
   const nonce = nonceOf(machine.thing);
   if (!nonce) throw new MachineLost(`the machine ${wish.name} is not one that a build has made; delete it`);
-  const log = new LogReader(job.objects, job.environment.buckets.scratch, job.build, wish.role);
+  const log = new LogReader(job.objects, job.environment.buckets.scratch, job.build, wish.role, nonce);
   const started = Date.parse(String(machine.thing.creationTimestamp)) || limits.now();
   for (let round = 0; ; round += 1) {
     if (job.signal?.aborted) throw new UserError("stopped before its end (Ctrl-C)");

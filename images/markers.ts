@@ -1,3 +1,4 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { Objects } from "../training/storage.ts";
 import { type MachineRole, objectsOf } from "./ids.ts";
 import type { Marker } from "./state.ts";
@@ -14,10 +15,16 @@ export async function readMarker(
   const found = await objects.read(bucket, role === "build" ? names.marker : names.test);
   if (!found) return undefined;
   try {
-    const marker = JSON.parse(found.data.toString("utf8")) as Marker;
+    const { payload = "", proof = "" } = JSON.parse(found.data.toString("utf8")) as {
+      payload?: string;
+      proof?: string;
+    };
     // An earlier test's, or one that another machine wrote: nothing that this machine has said.
-    if (marker.nonce !== nonce || marker.build !== build || marker.role !== role) return undefined;
-    return marker;
+    const right = createHmac("sha256", nonce).update(payload).digest();
+    const given = Buffer.from(proof, "hex");
+    if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
+    const marker = JSON.parse(payload) as Marker;
+    return marker.build === build && marker.role === role ? marker : undefined;
   } catch {
     return undefined;
   }
@@ -30,10 +37,12 @@ export class LogReader {
   readonly #prefix: string;
   #next = 1;
 
-  constructor(objects: Objects, scratch: string, build: string, role: MachineRole) {
+  constructor(objects: Objects, scratch: string, build: string, role: MachineRole, nonce: string) {
     this.#objects = objects;
     this.#bucket = scratch;
-    this.#prefix = `${objectsOf(build).segments}${role}-`;
+    // Each machine's own, because a test can be repeated.
+    const mark = createHash("sha256").update(nonce).digest("hex").slice(0, 8);
+    this.#prefix = `${objectsOf(build).segments}${role}-${mark}-`;
   }
 
   async read(onLog: (text: string) => void): Promise<void> {

@@ -1,6 +1,7 @@
 import { Conflict, type Objects } from "../training/storage.ts";
 import type { BaseImage } from "./base.ts";
 import { objectsOf } from "./ids.ts";
+import type { ImageManifest } from "./manifest.ts";
 
 /** Raised when the shape below changes in a way that an older reader would misread. */
 export const SCHEMA = 1;
@@ -36,7 +37,8 @@ export interface BuildState {
   step: Step;
   /** Why it failed, or why the image was not promoted; one line. */
   reason?: string;
-  recipe: { sha256: string; bytes: number; files: number; smokeTestMinutes: number };
+  /** The machines take from here what to do, and the files from recipe.tar.gz. */
+  recipe: { sha256: string; bytes: number; files: number; manifest: ImageManifest };
   base: BaseImage;
   /** The git commit of the recipe's clone, if it was in one. */
   commit?: string;
@@ -59,13 +61,13 @@ export interface BuildState {
   cleaned: boolean;
 }
 
-/** What a machine says at its end: `marker.json`, `test.json`. */
+/**
+ * What a machine says at its end. `marker.json` and `test.json` hold it as text, with a keyed hash of it: the key was
+ * given to that machine alone, so that no other machine of the environment can speak in its name.
+ */
 export interface Marker {
-  schema: number;
   build: string;
   role: "build" | "test";
-  /** What the machine was given at its start and nobody else knows: no other machine can write in its name. */
-  nonce: string;
   ok: boolean;
   reason?: string;
   python?: string;

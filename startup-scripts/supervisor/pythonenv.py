@@ -12,10 +12,13 @@ from typing import IO, Callable
 from . import apt, limits
 from .child import run_child
 from .errors import RunFailed
+from .paths import root
 from .stop import Stop
 
 NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9")
 MARKER = "requirements.sha256"
+# Where a prepared image has its environments, each under the fingerprint of its lock and Python.
+PREPARED = "/opt/ml-training-image"
 
 
 def find(bound: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
@@ -68,12 +71,16 @@ def prepare(
     python, version = find(bound)
     requirements = os.path.join(package, "requirements.txt")
     wanted = _fingerprint(requirements, version)
-    marker = os.path.join(venv, MARKER)
-    if os.path.exists(marker):
-        with open(marker, encoding="ascii") as file:
-            if file.read() == wanted:
-                say("requirements are installed already")
-                return
+    if _is_finished(venv, wanted):
+        say("requirements are installed already")
+        return
+    ready = prepared_folder(requirements, version)
+    if ready != venv and _is_finished(ready, wanted):
+        # A link and no copy: the image's environment is root's, and a trainer cannot change it.
+        _clear(venv)
+        os.symlink(ready, venv)
+        say(f"requirements are in the image already ({ready})")
+        return
     if not _has_venv(python):
 
         def tell(text: str) -> None:
@@ -85,16 +92,36 @@ def prepare(
         note("")
     say(f"making a virtual environment with Python {version[0]}.{version[1]} ({python})")
     env = _pip_env()
-    if os.path.lexists(venv):
-        shutil.rmtree(venv)
+    _clear(venv)
     code = run_child([python, "-I", "-m", "venv", venv], stop, output=output, env=env, cwd=package, seconds=600)
     if code != 0:
         raise RunFailed(f"python -m venv failed: exit {code}")
     if os.path.exists(requirements):
         say("installing requirements.txt")
         _pip(venv, package, env, stop, output)
-    with open(marker, "w", encoding="ascii") as file:
+    with open(os.path.join(venv, MARKER), "w", encoding="ascii") as file:
         file.write(wanted)
+
+
+def prepared_folder(requirements: str, version: tuple[int, int]) -> str:
+    """Where an image has, or is to have, the environment of this lock for this Python."""
+    return os.path.join(root(PREPARED), "envs", _fingerprint(requirements, version))
+
+
+def _is_finished(venv: str, wanted: str) -> bool:
+    """Whether `venv` was made to its end, of exactly what is wanted."""
+    try:
+        with open(os.path.join(venv, MARKER), encoding="ascii") as file:
+            return file.read() == wanted
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _clear(venv: str) -> None:
+    if os.path.islink(venv):
+        os.unlink(venv)
+    elif os.path.lexists(venv):
+        shutil.rmtree(venv)
 
 
 def _venv_package(python: str, version: tuple[int, int]) -> str:
