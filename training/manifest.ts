@@ -11,6 +11,7 @@ export interface Manifest {
   name: string;
   /** Program and arguments; run without a shell. */
   command: string[];
+  /** Those that end in a question mark may be missing. */
   inputs: string[];
   python?: string;
   machineType?: string;
@@ -100,12 +101,13 @@ const command = z
     }
   });
 
+/** A question mark at the end: the package goes on without it where the bucket has none. */
 const input = z
   .string("must be text")
-  .transform((value) => value.replace(/^input\//, "").replace(/\/+$/, ""))
+  .transform((value) => value.replace(/^input\//, "").replace(/\/+(\?)?$/, "$1"))
   .refine(
     (value) =>
-      /^[A-Za-z0-9._=+@ -]+(\/[A-Za-z0-9._=+@ -]+)*$/.test(value) &&
+      /^[A-Za-z0-9._=+@ -]+(\/[A-Za-z0-9._=+@ -]+)*\??$/.test(value) &&
       !value.split("/").some((part) => part === "." || part === ".."),
     "must be a folder below input/ in the data bucket, such as census",
   );

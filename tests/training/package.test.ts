@@ -41,7 +41,7 @@ const HASH = `--hash=sha256:${"ab".repeat(32)}`;
 test("a package is read whole: manifest, files, what is left out", async () => {
   await files({
     "training.yaml":
-      'name: My Census!\ncommand: python -m trainer.task --note "two words"\ninputs: [input/census/, raw]\npython: "3.11"\nmachineType: e2-standard-4\nspot: false\nmaxHours: 1.5\nmaxRestarts: 0\nkeep: 30m\nsample:\n  arguments: [--cv-iterations, 2]\n',
+      'name: My Census!\ncommand: python -m trainer.task --note "two words"\ninputs: [input/census/, raw, more/?]\npython: "3.11"\nmachineType: e2-standard-4\nspot: false\nmaxHours: 1.5\nmaxRestarts: 0\nkeep: 30m\nsample:\n  arguments: [--cv-iterations, 2]\n',
     "requirements.txt": `numpy==2.1.0 \\\n    ${HASH} \\\n    ${HASH} # why\n`,
     "trainer/task.py": "print(1)\n",
     "__pycache__/task.pyc": "x",
@@ -59,7 +59,7 @@ test("a package is read whole: manifest, files, what is left out", async () => {
   assert.deepEqual(read.manifest, {
     name: "my-census",
     command: ["python", "-m", "trainer.task", "--note", "two words"],
-    inputs: ["census", "raw"],
+    inputs: ["census", "raw", "more?"],
     python: "3.11",
     machineType: "e2-standard-4",
     spot: false,
