@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { readMark } from "../components/marks.ts";
 import program from "../index.ts";
 import type { Environment } from "../training/contract.ts";
 import { IMAGE_CALL, outputValue, type Recorded, type Recording, record, type World } from "./helpers/record.ts";
@@ -290,6 +291,9 @@ const WORLDS: [string, () => Promise<Recording<Outputs>>][] = [
   ["foundation", () => foundation(["mlt-ann", "mlt-bob"])],
   ["student", () => student("mlt-ann")],
 ];
+/** Types that take no labels, and a description. */
+const MARKED =
+  /^gcp:(compute\/(network|subnetwork|router|firewall|resourcePolicy)|serviceaccount\/account|projects\/iAMCustomRole):/;
 const LABELLED = ["gcp:storage/bucket:Bucket", "gcp:compute/instanceTemplate:InstanceTemplate"];
 const PROJECT_IAM = "gcp:projects/iAMMember:IAMMember";
 const ALLOWED_TYPES =
@@ -322,6 +326,9 @@ for (const [title, make] of WORLDS) {
         const labels = inputs.labels as Record<string, string>;
         assert.equal(labels.app, "ml-training", name);
         assert.ok(labels["mlt-environment"], name);
+      } else if (MARKED.test(type)) {
+        // `mlt clean` knows by it whose a resource is that has no labels.
+        assert.ok(readMark(inputs.description), `${name} has no mark (components/marks.ts) in its description`);
       }
     }
     for (const { inputs, name } of ofType("gcp:storage/bucket:Bucket")) {

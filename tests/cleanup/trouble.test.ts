@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { inventory } from "../../cleanup/inventory.ts";
 import { verdict } from "../../cleanup/verdict.ts";
-import { type Bench, openBench, PROJECT } from "./bench.ts";
+import { type Bench, openBench, PROJECT, REGION, ZONE } from "./bench.ts";
 import { refusal, startStub } from "./stub.ts";
 
 describe("a project that can be seen in part", () => {
@@ -47,6 +47,22 @@ describe("a project that can be seen in part", () => {
     const check = await bench.mlt(["clean", "ml-b", "--check", "--project", PROJECT], { GOOGLE_OAUTH_ACCESS_TOKEN });
     assert.equal(check.code, 2);
     assert.match(check.stdout, /^Nothing of ml-b was seen\.$/m);
+  });
+
+  test("the reaper's rights are enough to remove a stopped machine, whatever else it may not see", async () => {
+    const name = "ml-a-run-20261121080000-0001-a01";
+    await bench.machine("ml-a", `ml-a-${REGION}-0123abc`, name);
+    const GOOGLE_OAUTH_ACCESS_TOKEN = await token("roles/compute.admin");
+    await bench.compute("POST", `zones/${ZONE}/instances/${name}/stop`);
+    const { code, stdout } = await bench.mlt(["clean", "--delete", "--yes", "--project", PROJECT], {
+      GOOGLE_OAUTH_ACCESS_TOKEN,
+    });
+    assert.equal(code, 2, stdout);
+    assert.match(stdout, /^1 removed\.$/m);
+    assert.deepEqual(
+      (await inventory(PROJECT)).items.filter(({ kind }) => kind === "machine"),
+      [],
+    );
   });
 
   test("an account that may see nothing is told so, and a project that is none", async () => {
