@@ -18,6 +18,8 @@ export interface Outcome {
   reason?: RegExp;
   /** The attempt that it ended in; default 1. */
   attempt?: number;
+  /** The trainer went on from a checkpoint: its last beginning was not at its first step. */
+  resumed?: boolean;
 }
 
 /** What an injection works with. */
@@ -75,6 +77,7 @@ export const LIMITS: Readonly<Record<string, string>> = {
   ML_TRAINING_HEARTBEAT_SECONDS: "1",
   ML_TRAINING_LOG_SECONDS: "1",
   ML_TRAINING_GRACE_SECONDS: "2",
+  ML_TRAINING_SETTLE_SECONDS: "0.1",
 };
 
 const AFTER_DEADLINE_SECONDS = 30;
@@ -221,7 +224,7 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
   async function finish(): Promise<void> {
     if (struckAt === undefined) problems.push(`the step ${one.step} was never reached`);
     if (status) {
-      problems.push(...judge(one, status, spec.maxRestarts));
+      problems.push(...judge(one, status, { maxRestarts: spec.maxRestarts, beginnings }));
       if (status.phase === "succeeded") {
         const model = await objects.read(buckets.data, `runs/${spec.id}/output/model.txt`);
         const text = model?.data.toString();
@@ -248,7 +251,8 @@ export async function runCase(world: World, one: FaultCase): Promise<CaseResult>
   async function evidence(): Promise<string> {
     const log = await objects.read(buckets.data, `runs/${spec.id}/log.txt`);
     const said = log?.data.toString() ?? "(no log.txt)";
-    return `status ${JSON.stringify(status)}\nconsole:\n${consoles.slice(-60).join("\n")}\nlog:\n${said.slice(-4000)}`;
+    const cloud = world.log.filter((line) => line.includes(moment)).join("\n");
+    return `status ${JSON.stringify(status)}\ncloud:\n${cloud}\nconsole:\n${consoles.slice(-60).join("\n")}\nlog:\n${said.slice(-4000)}`;
   }
 }
 
@@ -266,29 +270,45 @@ function withLimit(seconds: number): VmEngine {
   });
 }
 
+/** What is known of an end besides the status. */
+export interface Seen {
+  maxRestarts: number;
+  /** The steps at which the trainer began, in their order. */
+  beginnings: readonly string[];
+}
+
 /** What differs from every outcome that was written down for the case. */
-export function judge(one: Pick<FaultCase, "expected">, status: RunStatus, maxRestarts: number): string[] {
+export function judge(
+  one: Pick<FaultCase, "expected">,
+  status: RunStatus,
+  { maxRestarts, beginnings }: Seen,
+): string[] {
   const problems: string[] = [];
   if (!isTerminal(status, maxRestarts)) problems.push(`the phase ${status.phase} is not final`);
   const { phase, reason = "", attempt } = status;
+  const resumed = beginnings.length > 1 && beginnings.at(-1) !== "0";
   const fits = one.expected.some(
     (outcome) =>
       outcome.phase === phase &&
       (outcome.attempt ?? 1) === attempt &&
-      (outcome.reason ? outcome.reason.test(reason) : reason === ""),
+      (outcome.reason ? outcome.reason.test(reason) : reason === "") &&
+      (!outcome.resumed || resumed),
   );
-  if (!fits)
-    problems.push(`it ended ${describe({ phase, attempt, reason })}; right is ${one.expected.map(shown).join(" or ")}`);
+  if (!fits) {
+    const right = one.expected.map(shown).join(" or ");
+    problems.push(`it ended ${describe({ phase, attempt, reason, resumed })}; right is ${right}`);
+  }
   if (PROGRAMMERS_WORDS.test(reason)) problems.push(`the reason is in a program's words: ${reason}`);
   return problems;
 }
 
-const shown = ({ phase, attempt = 1, reason }: Outcome) => describe({ phase, attempt, reason: reason?.source ?? "" });
+const shown = ({ phase, attempt = 1, reason, resumed = false }: Outcome) =>
+  describe({ phase, attempt, reason: reason?.source ?? "", resumed });
 
-function describe({ phase, attempt, reason }: { phase: string; attempt: number; reason: string }): string {
-  return `${phase} in attempt ${attempt}${reason ? ` (${reason})` : ""}`;
+function describe(end: { phase: string; attempt: number; reason: string; resumed: boolean }): string {
+  const { phase, attempt, reason, resumed } = end;
+  return `${phase} in attempt ${attempt}${resumed ? ", resumed" : ""}${reason ? ` (${reason})` : ""}`;
 }
-
 function round(seconds: number): number {
   return Math.round(seconds * 10) / 10;
 }

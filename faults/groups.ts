@@ -58,4 +58,14 @@ export const GROUPS: readonly Group[] = [
     title: "Four brakes, each alone",
     run: async (options) => (await import("./brakes.ts")).runBrakes(options),
   },
+  {
+    name: "launcher",
+    title: "The launcher, killed anywhere and hindered at random",
+    run: async (options) => (await import("./launcher.ts")).runLauncher(options),
+  },
+  {
+    name: "checkpoints",
+    title: "Checkpoints, killed at every point",
+    run: async (options) => (await import("./checkpoints.ts")).runCheckpoints(options),
+  },
 ];

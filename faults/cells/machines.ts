@@ -1,11 +1,11 @@
 import type { FaultCase } from "../case.ts";
 import { preempt, reset, secondMachine, startAgain } from "../injections.ts";
 import type { StepName } from "../steps.ts";
-import { at, retried, row, succeeded } from "./outcomes.ts";
+import { at, resumed, retried, row, succeeded, wentOn } from "./outcomes.ts";
 
 // What happens to whole machines: only one with an init system, a power button and a disk shows it.
 
-const BEFORE_SAVING: StepName[] = [
+const BEFORE_TRAINING: StepName[] = [
   "boot",
   "metadata",
   "status",
@@ -18,28 +18,44 @@ const BEFORE_SAVING: StepName[] = [
   "inputs",
   "restore",
   "start",
-  "training",
-  "checkpoint",
-  "pointer",
 ];
 const SAVING: StepName[] = ["output", "log", "final", "delete"];
 
 export const MACHINE_CASES: FaultCase[] = [
-  ...row("preemption, 30 s notice", "nspawn", { ...at(BEFORE_SAVING, retried), ...at(SAVING, succeeded) }, (step) => ({
-    inject: preempt(30_000),
-    subset: step === "training",
-  })),
+  ...row(
+    "preemption, 30 s notice",
+    "nspawn",
+    {
+      ...at(BEFORE_TRAINING, retried),
+      // The last checkpoint is saved within the notice: what was trained is never trained again.
+      ...at(["training", "checkpoint", "pointer"], resumed),
+      ...at(SAVING, succeeded),
+    },
+    (step) => ({ inject: preempt(30_000), subset: step === "training" }),
+  ),
   ...row(
     "preemption, no notice",
     "nspawn",
     // The final phase may have been written just before the power went.
-    { ...at([...BEFORE_SAVING, "output", "log"], retried), final: [succeeded, retried], delete: succeeded },
+    {
+      ...at([...BEFORE_TRAINING, "training", "checkpoint", "output", "log"], retried),
+      // Half of a checkpoint is none; the one before it, if there was one, is whole.
+      pointer: retried,
+      final: [succeeded, retried],
+      delete: succeeded,
+    },
     () => ({ inject: preempt(0) }),
   ),
-  ...row("reset button", "nspawn", at([...BEFORE_SAVING, ...SAVING], succeeded), (step) => ({
-    inject: reset,
-    subset: step === "checkpoint",
-  })),
+  ...row(
+    "reset button",
+    "nspawn",
+    {
+      ...at([...BEFORE_TRAINING, ...SAVING], succeeded),
+      // The disk has survived, and the checkpoints on it.
+      ...at(["training", "checkpoint", "pointer"], wentOn),
+    },
+    (step) => ({ inject: reset, subset: step === "checkpoint" }),
+  ),
   ...row(
     "startup script run twice",
     "nspawn",

@@ -6,6 +6,10 @@ import type { StepName } from "../steps.ts";
 export const succeeded: Outcome = { phase: "succeeded" };
 /** The next attempt, on another machine, brought it to its end. */
 export const retried: Outcome = { phase: "succeeded", attempt: 2 };
+/** The same, and it went on where the last checkpoint was. */
+export const resumed: Outcome = { ...retried, resumed: true };
+/** The same machine, booted again, went on. */
+export const wentOn: Outcome = { ...succeeded, resumed: true };
 export const timedOut: Outcome = { phase: "timedOut", reason: /^time limit reached/ };
 export const failed = (reason: RegExp): Outcome => ({ phase: "failed", reason });
 /** Nobody could write the end: the next reader finds the machine gone, and says in which phase it was heard of last. */

@@ -25,6 +25,7 @@ const TRAINING: StepName[] = ["start", "training", "checkpoint", "pointer"];
 
 const killed = failed(/^the supervisor was ended: signal, KILL$/);
 const stopped = failed(/^the supervisor was ended: somebody stopped its unit$/);
+const unready = failed(/^the supervisor was ended: it ended before it was ready$/);
 const hung = failed(/^the supervisor was ended: it did not answer systemd's watchdog$/);
 
 /** The watchdog's minutes as seconds. */
@@ -47,7 +48,11 @@ export const PROCESS_CASES: FaultCase[] = [
     "SIGTERM of the supervisor",
     "nspawn",
     // A trainer that has ended needs no more than to be saved, and that is done.
-    { ...at(BEFORE_SAVING, stopped), ...at(["output", "log", "final", "delete"], succeeded) },
+    {
+      ...at(BEFORE_SAVING, stopped),
+      metadata: [stopped, unready],
+      ...at(["output", "log", "final", "delete"], succeeded),
+    },
     () => ({ inject: signal("supervisor", "SIGTERM") }),
   ),
   ...row(

@@ -1,4 +1,4 @@
-"""A training of two seconds: seeded, in whole numbers, with a checkpoint after every step; the same end however often
+"""A training of three seconds: seeded, in whole numbers, with a checkpoint after every step; the same end however often
 it is broken off. Standard library only."""
 
 import json
@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 STEPS = 12
-PAUSE = 0.15
+PAUSE = 0.25
 
 
 def tell(word):
