@@ -1,14 +1,21 @@
 import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { lineSplitter } from "../command.ts";
-import type { Guest, GuestSpec } from "../guest.ts";
+import type { DataDisk, Guest, GuestSpec } from "../guest.ts";
+
+/** Where a machine's own address is reached inside its namespace. */
+export type Dial = (port: number) => Promise<Socket>;
 
 /** One machine: the process whose namespaces it lives in. */
 export class Machine implements Guest {
   readonly off: Guest["off"];
   readonly #child: ChildProcess;
   readonly #reached = new Set<string>();
+  readonly #refusals = new Map<string, string>();
   #wake: () => void = () => {};
+  /** How to reach the machine's ports; set once its network is there. */
+  dial: Dial = () => Promise.reject(new Error("the machine has no network yet"));
   #ended: string | undefined;
   #isCut = false;
 
@@ -27,7 +34,9 @@ export class Machine implements Guest {
         .on("end", () => lines.end());
     }
     const steps = lineSplitter((step) => {
-      this.#reached.add(step);
+      const [, what = step, why = ""] = /^refused (\S+) (.*)$/.exec(step) ?? [];
+      if (why) this.#refusals.set(what, why);
+      this.#reached.add(what);
       this.#wake();
     });
     status.setEncoding("utf8").on("data", (chunk: string) => steps.push(chunk));
@@ -80,6 +89,38 @@ export class Machine implements Guest {
 
   send(command: string): void {
     this.#child.stdin?.write(`${command}\n`);
+  }
+
+  /** Asks `init.sh` for something that it reports under a number of its own; rejects with what it says instead. */
+  async #ask(command: (number: string) => string): Promise<void> {
+    this.#asked += 1;
+    const number = `answer-${this.#asked}`;
+    this.send(command(number));
+    await this.reached(number).catch(() => {
+      throw new Error("the machine is off");
+    });
+    const refusal = this.#refusals.get(number);
+    if (refusal !== undefined) throw new Error(refusal);
+  }
+
+  #asked = 0;
+
+  attach({ name, file, readOnly }: DataDisk): Promise<void> {
+    return this.#ask((number) => `attach ${number} ${name} ${readOnly ? "ro" : "rw"} ${file}`);
+  }
+
+  detach(name: string): Promise<void> {
+    return this.#ask((number) => `detach ${number} ${name}`);
+  }
+
+  /** Opens a port of the machine to its namespace, where that takes an emulator's help. */
+  forward(port: number): Promise<void> {
+    return this.#ask((number) => `forward ${number} ${port}`);
+  }
+
+  connect(port: number): Promise<Socket> {
+    if (this.#ended !== undefined) return Promise.reject(new Error("the machine is off"));
+    return this.dial(port);
   }
 
   async powerButton(): Promise<void> {

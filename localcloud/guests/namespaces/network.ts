@@ -8,6 +8,8 @@ import type { Endpoints } from "../endpoints.ts";
 
 /** slirp's own name server, as guests see it. */
 export const NAME_SERVER = "10.0.2.3";
+/** The namespace's own address in slirp's network. */
+export const NETWORK_ADDRESS = "10.0.2.100";
 
 /** The namespaces of a machine: those of its process. */
 export interface Namespace {
@@ -23,13 +25,7 @@ export async function serveInside(namespace: Namespace, endpoints: Endpoints): P
     [`${API_ADDRESS}:443`]: endpoints.googleApis,
   };
   const script = fileURLToPath(new URL("listen.js", import.meta.url));
-  const user = namespace.inUserNamespace ? ["--user", "--preserve-credentials"] : [];
-  const child = spawn(
-    "nsenter",
-    [`--target=${namespace.pid}`, ...user, "--net", process.execPath, script, ...Object.keys(handlers)],
-    // Without this session's settings (`NODE_OPTIONS`): it opens two sockets and ends.
-    { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { PATH: process.env.PATH } },
-  );
+  const child = enter(namespace, script, Object.keys(handlers));
   const said = collect(child.stderr as Readable);
   const servers: Server[] = [];
   child.on("message", (name: string, server) => {
@@ -44,6 +40,15 @@ export async function serveInside(namespace: Namespace, endpoints: Endpoints): P
   return () => {
     for (const server of servers) server.close();
   };
+}
+
+/** A script of ours in the namespace, without this session's settings (`NODE_OPTIONS`), with a channel to it. */
+export function enter({ pid, inUserNamespace }: Namespace, script: string, args: readonly string[] = []): ChildProcess {
+  const user = inUserNamespace ? ["--user", "--preserve-credentials"] : [];
+  return spawn("nsenter", [`--target=${pid}`, ...user, "--net", process.execPath, script, ...args], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    env: { PATH: process.env.PATH },
+  });
 }
 
 /** Gives the namespace a way to the package index, without any to this host's own loopback. Ends with this process. */

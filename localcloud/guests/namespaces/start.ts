@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createEndpoints } from "../endpoints.ts";
 import type { GuestSpec } from "../guest.ts";
-import { Machine } from "./machine.ts";
+import { Dialler } from "./dial.ts";
+import { type Dial, Machine } from "./machine.ts";
 import { connectOut, serveInside } from "./network.ts";
 
 /** What runs as a machine in namespaces of its own. */
@@ -13,6 +14,10 @@ export interface MachineProgram {
   environment: Record<string, string>;
   /** Without root: the namespaces belong to a user namespace in which this user is root. */
   inUserNamespace: boolean;
+  /** Where the machine's own network address is, as seen inside the namespaces. */
+  address: string;
+  /** An emulator has to open each port first. */
+  forwards?: boolean;
 }
 
 /** Starts a machine in its own process, mount and network namespaces, with metadata, API hosts and a way out. */
@@ -37,6 +42,10 @@ export async function startMachine(
       machine.reached("disk"),
     ]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    const dialler = new Dialler(namespace);
+    actions.push(() => dialler.close());
+    machine.dial = dialFor(machine, program, dialler);
+    for (const disk of spec.dataDisks ?? []) await machine.attach(disk);
     machine.send("boot");
   } catch (error) {
     machine.kill();
@@ -47,6 +56,21 @@ export async function startMachine(
   // It may have ended after it had said its last step, before all was ready to be cleaned up.
   if (machine.hasEnded) await tidy();
   return machine;
+}
+
+function dialFor(machine: Machine, program: MachineProgram, dialler: Dialler): Dial {
+  const open = new Map<number, Promise<void>>();
+  return async (port) => {
+    if (program.forwards) {
+      const ready = open.get(port) ?? machine.forward(port);
+      open.set(port, ready);
+      await ready.catch((error: unknown) => {
+        open.delete(port);
+        throw error;
+      });
+    }
+    return dialler.connect(program.address, port);
+  };
 }
 
 function launch({ init, machine, environment, inUserNamespace }: MachineProgram): ChildProcess {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { GuestDriver } from "../guest.ts";
 import { canInstall, ensurePackages, installLine, missingPackages, type Needs } from "../packages.ts";
-import { bootNspawn } from "./boot.ts";
+import { bootNspawn, saveNspawnDisk } from "./boot.ts";
 import { sweepGroups } from "./cgroups.ts";
 import { ensureRootFolder, rootFolder } from "./root.ts";
 
@@ -52,6 +52,7 @@ export function nspawnDriver(): GuestDriver {
       sweepGroups();
     },
     boot: (spec) => bootNspawn(spec, rootFolder()),
+    saveDisk: (disk, to) => saveNspawnDisk(disk, to, rootFolder()),
   };
 }
 

@@ -10,11 +10,13 @@ import { lineSplitter } from "../command.ts";
 import { createEndpoints } from "../endpoints.ts";
 import type { Guest, GuestSpec } from "../guest.ts";
 import { pipConf, trustedCertificates } from "../hostSettings.ts";
+import { ensureProcessDisk } from "./disk.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
 
 /** Runs the startup script as a process of this host, with the same services and the same host names behind a proxy. */
 export async function bootProcess(spec: GuestSpec): Promise<Guest> {
   const disk = resolvePath(spec.diskFolder);
+  for (const { name } of spec.dataDisks ?? []) spec.serial(`The data disk ${name} is not there: ${NO_DEVICES}`);
   const files = writeFiles(spec, disk);
   const endpoints = createEndpoints(spec);
   const metadata = await listen(endpoints.metadata);
@@ -45,6 +47,8 @@ export async function bootProcess(spec: GuestSpec): Promise<Guest> {
   return new ProcessGuest(spec, keeper, close);
 }
 
+const NO_DEVICES = 'a guest of the level "process" has no block devices';
+
 interface Files {
   script: string;
   root: string;
@@ -56,12 +60,12 @@ interface Files {
 function writeFiles(spec: GuestSpec, disk: string): Files {
   const files: Files = {
     script: join(disk, "startup-script"),
-    root: join(disk, "root"),
+    root: ensureProcessDisk({ diskFolder: disk, imageFolders: spec.imageFolders }),
     bundle: join(disk, "ca-certificates.crt"),
     pipConf: join(disk, "pip.conf"),
     temporary: join(disk, "tmp"),
   };
-  for (const folder of [files.root, files.temporary]) mkdirSync(folder, { recursive: true });
+  mkdirSync(files.temporary, { recursive: true });
   writeFileSync(files.script, spec.startupScript);
   chmodSync(files.script, 0o700);
   writeFileSync(files.bundle, `${trustedCertificates().trim()}\n${spec.certificate.authority.trim()}\n`);
@@ -134,6 +138,16 @@ class ProcessGuest implements Guest {
         else end("poweroff", `the machine's process ended with ${code}`);
       });
     });
+  }
+
+  async attach(): Promise<void> {
+    throw new Error(NO_DEVICES);
+  }
+
+  async detach(): Promise<void> {}
+
+  async connect(): Promise<Socket> {
+    throw new Error('a guest of the level "process" has no network address and no sshd of its own');
   }
 
   async powerButton(): Promise<void> {

@@ -1,6 +1,7 @@
 import { run, which } from "../command.ts";
 import type { GuestDriver } from "../guest.ts";
 import { bootProcess } from "./boot.ts";
+import { saveProcessDisk } from "./disk.ts";
 
 /** What a startup script needs at least. */
 const PROGRAMS = ["bash", "curl", "tar", "base64", "python3"];
@@ -24,6 +25,7 @@ export function processDriver(): GuestDriver {
     },
     async prepare() {},
     boot: bootProcess,
+    saveDisk: saveProcessDisk,
   };
 }
 

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from "node:fs";
 import { run } from "../command.ts";
 import type { GuestDriver } from "../guest.ts";
 import { canInstall, ensurePackages, installLine, missingPackages, type Needs } from "../packages.ts";
-import { bootQemu } from "./boot.ts";
+import { bootQemu, saveQemuDisk } from "./boot.ts";
 import { ensureMachineImage, machineImage } from "./image.ts";
 
 const TO_BOOT: Needs = {
@@ -57,6 +57,7 @@ export function qemuDriver(): GuestDriver {
       await ensureMachineImage(progress);
     },
     boot: bootQemu,
+    saveDisk: saveQemuDisk,
   };
 }
 

@@ -7,10 +7,12 @@ import { GoogleError } from "../../core/errors.ts";
 import type { Call, Reply } from "../../core/http.ts";
 import { numericId, type Operation, Operations } from "../../core/operations.ts";
 import type { Collection } from "../../core/state.ts";
-import { releaseImage } from "./content.ts";
+import { releaseContents } from "./content.ts";
 import { invalid, link, notFound, split } from "./links.ts";
 import type { Machines } from "./machines.ts";
 import { requirePlace } from "./places.ts";
+import { allPublicImages } from "./publicImages.ts";
+import type { Image } from "./types.ts";
 
 /** Any resource of Compute Engine, as it is stored and answered. */
 export interface Thing {
@@ -57,6 +59,8 @@ export class Compute {
   readonly operations: Operations;
   /** Resources whose insert is under way: they cannot be created twice, nor used yet. */
   readonly pending = new Set<string>();
+  /** Resources that work goes on with: they cannot be deleted. */
+  readonly busy = new Map<string, number>();
   readonly #requests: Collection<string>;
   readonly #policies: Collection<Policy>;
 
@@ -71,8 +75,26 @@ export class Compute {
     for (const [path, image] of this.records("images").entries()) {
       if (image.status !== "PENDING") continue;
       this.remove(path);
-      releaseImage(cloud.state, image.id);
     }
+    releaseContents(cloud.state);
+  }
+
+  /** Does work with a resource that must stay as it is meanwhile. */
+  async whileBusy<T>(path: string, work: () => Promise<T>): Promise<T> {
+    this.busy.set(path, (this.busy.get(path) ?? 0) + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (this.busy.get(path) ?? 1) - 1;
+      if (left > 0) this.busy.set(path, left);
+      else this.busy.delete(path);
+    }
+  }
+
+  /** The image that a disk names, in whatever project, public ones included. */
+  imageWithId(id: string): Image | undefined {
+    const own = this.records("images").values() as Image[];
+    return [...own, ...allPublicImages()].find((image) => image.id === id);
   }
 
   records(plural: string): Collection<Thing> {

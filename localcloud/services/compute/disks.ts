@@ -26,6 +26,7 @@ export function addDisks(router: Router, compute: Compute): void {
     removing: (thing, path) => {
       const [user] = (thing as Disk).users ?? [];
       if (user) throw inUse("disk", path, pathOf(user));
+      if (compute.busy.has(path)) throw inUse("disk", path, "an image that is being made of it");
     },
     remove: (path) => removeDisk(compute.cloud.state, path),
   });

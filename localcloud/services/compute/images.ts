@@ -1,7 +1,7 @@
 import { GoogleError, notModelled } from "../../core/errors.ts";
 import type { Call, Reply, Router } from "../../core/http.ts";
-import { allowQuery, base, pathIn, relabel, removeOne } from "./collection.ts";
-import { copyToImage, diskFolder, imageFolder, releaseImage } from "./content.ts";
+import { allowQuery, base, pathIn, relabel, removeOne, storedPath } from "./collection.ts";
+import { keepContent, releaseContents } from "./content.ts";
 import { type Compute, fingerprint, where } from "./context.ts";
 import { invalid, link, notFound, pathOf, referred, split } from "./links.ts";
 import { page } from "./lists.ts";
@@ -93,9 +93,8 @@ export function addImages(router: Router, compute: Compute): void {
   router.on("POST", ROOT, (call) => insert(compute, call));
   router.on("DELETE", ONE, (call) => {
     const remove = (path: string): void => {
-      const image = compute.find(path);
       compute.remove(path);
-      if (image) releaseImage(compute.cloud.state, image.id);
+      releaseContents(compute.cloud.state);
     };
     return removeOne(compute, { plural: "images", remove }, call);
   });
@@ -136,6 +135,7 @@ async function insert(compute: Compute, call: Call): Promise<Reply> {
     ...source.members,
     diskSizeGb: String(body.diskSizeGb ?? source.sizeGb),
     sourceType: "RAW",
+    // Known once the content is kept.
     archiveSizeBytes: "0",
     architecture: String(body.architecture ?? source.architecture),
     storageLocations: (body.storageLocations as string[] | undefined) ?? ["us"],
@@ -149,11 +149,14 @@ async function insert(compute: Compute, call: Call): Promise<Reply> {
     accepted: () => compute.save(path, image),
     run: async () => {
       try {
-        await source.copy(image);
-        compute.save(path, { ...image, status: "READY" });
+        const bytes = await source.keep(image);
+        // Its deletion may have been asked for meanwhile, its labels or its family changed.
+        const now = compute.find(path);
+        if (now?.id === image.id) compute.save(path, { ...now, status: "READY", archiveSizeBytes: String(bytes) });
+        else releaseContents(compute.cloud.state);
       } catch (error) {
-        compute.remove(path);
-        releaseImage(compute.cloud.state, image.id);
+        if (compute.find(path)?.id === image.id) compute.remove(path);
+        releaseContents(compute.cloud.state);
         throw error;
       }
     },
@@ -164,64 +167,67 @@ interface Source {
   members: Json;
   sizeGb: string;
   architecture: string;
-  copy: (image: Image) => Promise<void>;
+  /** Keeps the content; gives its bytes. */
+  keep: (image: Image) => Promise<number>;
 }
 
 function diskSource(compute: Compute, call: Call, text: string, project: string): Source {
-  const { state } = compute.cloud;
+  const { cloud, machines } = compute;
   const path = referred(text, "resource.sourceDisk", project, "disks");
   const disk = compute.referent(path, "resource.sourceDisk", text, "disk") as Disk;
   compute.requireOn(call, "compute.disks.useReadOnly", path);
-  const user = (disk.users ?? []).find((machine) => compute.machines.isOn(pathOf(machine)));
-  if (user && call.query.get("forceCreate") !== "true") throw inUse("disk", path, pathOf(user));
-  if (user) throw notModelled("an image of the disk of a running machine (forceCreate); stop the machine first");
-  if (imageFolder(state, disk)) {
-    throw notModelled(
-      `an image of a disk whose own image was made here (${disk.sourceImage}); build on a public image`,
-    );
+  const [machine] = (disk.users ?? []).map(pathOf);
+  if (machine && machines.isOn(machine)) {
+    if (call.query.get("forceCreate") !== "true") throw inUse("disk", path, machine);
+    throw notModelled("an image of the disk of a running machine (forceCreate); stop the machine first");
   }
-  const architecture = String(disk.architecture ?? "X86_64");
+  if (!disk.sourceImageId) throw notModelled(`an image of a disk that was not made from an image (${disk.name})`);
+  const over = compute.imageWithId(disk.sourceImageId) ?? { id: disk.sourceImageId, archiveSizeBytes: "0" };
+  const save = machines.saveDisk(disk);
+  const keep = (image: Image) =>
+    compute.whileBusy(path, () => keepContent(cloud.state, { image: image.id, over, save }));
   return {
     members: { sourceDisk: disk.selfLink, sourceDiskId: disk.id, guestOsFeatures: disk.guestOsFeatures ?? [] },
     sizeGb: disk.sizeGb,
-    architecture,
-    copy: (image) => copyToImage(state, diskFolder(state, disk), image.id),
+    architecture: String(disk.architecture ?? "X86_64"),
+    keep: (image) => (machine ? machines.whileOff(machine, () => keep(image)) : keep(image)),
   };
 }
 
 function imageSource(compute: Compute, call: Call, text: string, project: string): Source {
-  const { state } = compute.cloud;
   const from = imageFor(compute, call, text, "resource.sourceImage", project);
   return {
     members: { sourceImage: from.selfLink, sourceImageId: from.id, guestOsFeatures: from.guestOsFeatures ?? [] },
     sizeGb: from.diskSizeGb,
     architecture: from.architecture,
-    copy: async (image) => {
-      const content = imageFolder(state, { sourceImageId: from.id });
-      if (content) await copyToImage(state, content, image.id);
-    },
+    keep: (image) => keepContent(compute.cloud.state, { image: image.id, over: from }),
   };
+}
+
+const DEPRECATION = {
+  state: oneOf("ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"),
+  replacement: "string",
+  deprecated: "string",
+  obsolete: "string",
+  deleted: "string",
+  stateOverride: "unmodelled",
+} as const;
+
+/** What an image keeps of a deprecation; nothing of one that makes it active again, as an empty one does. */
+function readDeprecation(body: Json, field: string, project: string): Json | undefined {
+  if ((body.state ?? "ACTIVE") === "ACTIVE") return undefined;
+  if (body.replacement === undefined) return body;
+  const at = `${field}.replacement`;
+  return { ...body, replacement: link(referred(String(body.replacement), at, project, "images")) };
 }
 
 async function deprecate(compute: Compute, call: Call): Promise<Reply> {
   allowQuery(call, "requestId");
-  const shape = {
-    state: oneOf("ACTIVE", "DEPRECATED", "OBSOLETE", "DELETED"),
-    replacement: "string",
-    deprecated: "string",
-    obsolete: "string",
-    deleted: "string",
-    stateOverride: "unmodelled",
-  } as const;
-  const body = readBody(shape, await call.json());
+  const body = readBody(DEPRECATION, await call.json());
   const path = pathIn(call, "images");
   compute.requireOn(call, "compute.images.deprecate", path);
   const image = compute.get(path);
-  if (body.replacement !== undefined) {
-    const replacement = referred(String(body.replacement), "resource.replacement", split(path).project, "images");
-    body.replacement = link(replacement);
-  }
-  const deprecated = (body.state ?? "ACTIVE") === "ACTIVE" ? undefined : body;
+  const deprecated = readDeprecation(body, "resource", split(path).project);
   return compute.begin(call, {
     type: "deprecate",
     target: path,
@@ -232,24 +238,36 @@ async function deprecate(compute: Compute, call: Call): Promise<Reply> {
   });
 }
 
+/** "Only the following fields can be modified: family, description, deprecation status" (images.patch, read 2026-11-21). */
+const PATCHED = ["family", "description", "deprecated"];
+
 async function patch(compute: Compute, call: Call): Promise<Reply> {
   allowQuery(call, "requestId");
-  const body = readBody(IMAGE, await call.json());
-  const path = pathIn(call, "images");
+  const raw = await call.json();
+  const repeated = compute.repeated(call, where(call).project);
+  if (repeated) return repeated;
+  const body = readBody({ ...IMAGE, deprecated: DEPRECATION }, raw);
+  const path = storedPath(compute, pathIn(call, "images"));
   compute.requireOn(call, "compute.images.update", path);
   const image = compute.get(path);
-  for (const name of Object.keys(body)) {
-    if (!["name", "description", "family"].includes(name) || (name === "name" && body.name !== image.name)) {
-      throw invalid(`resource.${name}`, body[name], "Only the family and the description of an image can be patched.");
-    }
+  for (const [name, value] of Object.entries(body)) {
+    if (PATCHED.includes(name) || JSON.stringify(value) === JSON.stringify(image[name])) continue;
+    const sentence = "Only the family, the description and the deprecation status of an image can be patched.";
+    throw invalid(`resource.${name}`, value, sentence);
   }
-  if (body.family) requireName(body.family, "resource.family");
+  if (body.family !== undefined) requireName(body.family, "resource.family");
+  const changes: Json = Object.fromEntries(PATCHED.flatMap((name) => (name in body ? [[name, body[name]]] : [])));
+  // Nothing in place of a value takes it away; that this holds for an empty family is from general knowledge.
+  for (const name of PATCHED) if (raw[name] === null || raw[name] === "") changes[name] = undefined;
+  if (body.deprecated) {
+    changes.deprecated = readDeprecation(body.deprecated as Json, "resource.deprecated", split(path).project);
+  }
   return compute.begin(call, {
     type: "patch",
     target: path,
     targetId: image.id,
     run: () => {
-      compute.save(path, { ...compute.get(path), ...body });
+      compute.save(path, { ...compute.get(path), ...changes });
     },
   });
 }

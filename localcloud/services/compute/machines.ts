@@ -1,4 +1,5 @@
 import type { RequestListener } from "node:http";
+import type { Socket } from "node:net";
 import type { Cloud } from "../../core/cloud.ts";
 import { GoogleError } from "../../core/errors.ts";
 import { OperationError } from "../../core/operations.ts";
@@ -6,10 +7,13 @@ import type { Collection } from "../../core/state.ts";
 import type { Guest, GuestDriver, GuestSpec } from "../../guests/guest.ts";
 import type { MetadataServerOptions } from "../../metadata/server.ts";
 import type { MetadataTree } from "../../metadata/tree.ts";
-import { diskAt, diskFolder, imageFolder, removeDisk } from "./content.ts";
+import { dataDisk, diskAt, diskContent, removeDisk } from "./content.ts";
+import { restartsAfterCrash } from "./crashes.ts";
+import { guestSpec } from "./guestSpec.ts";
 import { pathOf, split } from "./links.ts";
-import { machineMetadata } from "./machineMetadata.ts";
-import { attributes, type MachineState, metadataTree, projectAttributes, sizeOf } from "./metadataTree.ts";
+import type { MachineRecord } from "./machineRecord.ts";
+import { metadataTree, projectAttributes } from "./metadataTree.ts";
+import { inUse } from "./networks.ts";
 import {
   CUT_MS,
   deadline,
@@ -20,8 +24,9 @@ import {
   STOP_GRACE_MS,
   TICK_MS,
 } from "./power.ts";
-import { SerialLog } from "./serial.ts";
-import type { Disk, Instance } from "./types.ts";
+import { Listeners, Queues } from "./queues.ts";
+import { type SerialLog, SerialLogs } from "./serial.ts";
+import type { AttachedDisk, Disk, Instance } from "./types.ts";
 
 export interface MachinesOptions {
   cloud: Cloud;
@@ -31,16 +36,6 @@ export interface MachinesOptions {
   metadataFor: (options: MetadataServerOptions) => RequestListener;
   googleApis: RequestListener;
   certificate: GuestSpec["certificate"];
-}
-
-/** What is known of a machine besides its instance. */
-interface MachineRecord extends MachineState {
-  /** Milliseconds since 1970 at which the cloud ends the machine; set while it runs. */
-  terminateAt?: number;
-  /** Its deletion was accepted. */
-  deleting?: boolean;
-  /** It ran a guest, which did not outlive the server if that is gone. */
-  guest?: boolean;
 }
 
 interface Session {
@@ -55,9 +50,9 @@ export class Machines {
   readonly #instances: Collection<Instance>;
   readonly #records: Collection<MachineRecord>;
   readonly #sessions = new Map<string, Session>();
-  readonly #queues = new Map<string, Promise<unknown>>();
-  readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #serials = new Map<string, SerialLog>();
+  readonly #queues: Queues;
+  readonly #listeners = new Listeners();
+  readonly #serials: SerialLogs;
   #clock: NodeJS.Timeout | undefined;
   #closed = false;
   /** Waited for when the local cloud closes: operations write their end. */
@@ -66,6 +61,8 @@ export class Machines {
   constructor(options: MachinesOptions) {
     this.#options = options;
     this.#cloud = options.cloud;
+    this.#serials = new SerialLogs(options.cloud.state);
+    this.#queues = new Queues((path, error) => this.#cloud.log(`${split(path).name}: ${String(error)}`));
     this.#instances = options.cloud.state.collection<Instance>("compute.instances");
     this.#records = options.cloud.state.collection<MachineRecord>("compute.machines");
     this.#restore();
@@ -99,27 +96,9 @@ export class Machines {
     if (instance) this.#instances.set(path, { ...instance, ...change });
   }
 
-  /** Work on one machine waits for what was asked before. */
-  #queue<T>(path: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#queues.get(path) ?? Promise.resolve();
-    const done = before.catch(() => undefined).then(work);
-    const settled = done
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#queues.get(path) === settled) this.#queues.delete(path);
-      });
-    this.#queues.set(path, settled);
-    return done;
-  }
-
-  /** Work that nobody waits for. */
-  #later(path: string, work: () => Promise<void>): void {
-    this.#queue(path, work).catch((error: unknown) => this.#cloud.log(`${split(path).name}: ${String(error)}`));
-  }
-
   /** Boots a new machine, or a stopped one on the same disk. */
   start(path: string): Promise<void> {
-    return this.#queue(path, async () => {
+    return this.#queues.run(path, async () => {
       if (this.#instances.get(path) && !this.#sessions.has(path) && !this.#record(path).deleting)
         await this.#boot(path);
     });
@@ -132,7 +111,9 @@ export class Machines {
     this.#note(path, { preempted: false, maintenanceEvent: "NONE", guest: this.#options.driver !== undefined });
     let guest: Guest;
     try {
-      guest = this.#options.driver ? await this.#options.driver.boot(this.#spec(path, instance)) : emptyGuest();
+      guest = this.#options.driver
+        ? await this.#options.driver.boot(guestSpec(this, this.#options, path))
+        : emptyGuest();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#markOff(path, message);
@@ -153,26 +134,6 @@ export class Machines {
     this.#cloud.log(`${instance.name}: RUNNING${terminationTimestamp ? ` until ${terminationTimestamp} at most` : ""}`);
   }
 
-  #spec(path: string, instance: Instance): GuestSpec {
-    const { state } = this.#cloud;
-    const boot = instance.disks.find((disk) => disk.boot);
-    const disk = boot && diskAt(state, boot.source);
-    if (!disk) throw new Error(`the boot disk ${boot?.source ?? ""} is gone`);
-    const serial = this.serial(path);
-    return {
-      id: instance.id,
-      name: instance.name,
-      ...sizeOf(instance.machineType),
-      diskFolder: diskFolder(state, disk),
-      imageFolder: imageFolder(state, disk),
-      metadata: this.#options.metadataFor(machineMetadata(this, this.#cloud, path, instance.id)),
-      googleApis: this.#options.googleApis,
-      certificate: this.#options.certificate,
-      serial: (line) => serial.append(line),
-      startupScript: attributes(instance.metadata.items)["startup-script"] ?? "",
-    };
-  }
-
   /** What the machine's metadata server shows. */
   tree(path: string, instance = this.#instances.get(path)): MetadataTree {
     if (!instance) throw new GoogleError(404, "notFound", "The machine is gone.");
@@ -184,14 +145,12 @@ export class Machines {
   }
 
   onChange(path: string, listener: () => void): () => void {
-    const listeners = this.#listeners.get(path) ?? new Set();
-    this.#listeners.set(path, listeners.add(listener));
-    return () => listeners.delete(listener);
+    return this.#listeners.add(path, listener);
   }
 
   /** Wakes who waits for a change of the machine's metadata. */
   changed(path: string): void {
-    for (const listener of [...(this.#listeners.get(path) ?? [])]) listener();
+    this.#listeners.wake(path);
   }
 
   /** After a change of the project's metadata. */
@@ -205,14 +164,27 @@ export class Machines {
     void guest.off.then(({ reason, message }) => {
       session.off = true;
       // Whoever switches the machine off waits in the queue's work and clears the session itself.
-      this.#later(path, async () => {
+      this.#queues.later(path, async () => {
         if (this.#sessions.get(path) !== session) return;
         this.#sessions.delete(path);
         this.#markOff(path, reason === "crash" ? message : undefined);
         this.#cloud.log(`${instance.name}: TERMINATED (${reason}${message ? `: ${message}` : ""})`);
+        if (reason === "crash" && !this.#closed) await this.#restart(path);
       });
     });
     this.#clock ??= setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  /** A crash is no stop: `automaticRestart` boots the machine again, on the same disk. */
+  async #restart(path: string): Promise<void> {
+    const instance = this.#instances.get(path);
+    const record = this.#record(path);
+    if (!instance || record.deleting) return;
+    const crashes = restartsAfterCrash(instance, record, this.#cloud.now());
+    if (!crashes) return;
+    this.#note(path, { crashes });
+    this.#cloud.log(`${instance.name}: starts again by itself`);
+    await this.#boot(path);
   }
 
   /** A stopped machine keeps its disk; its time limit is cleared, as Google's is. */
@@ -237,7 +209,7 @@ export class Machines {
       this.#note(path, { terminateAt: undefined });
       const instance = this.#instances.get(path);
       this.#cloud.log(`${instance?.name}: its time limit is reached`);
-      this.#later(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
+      this.#queues.later(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
     }
   }
 
@@ -270,17 +242,61 @@ export class Machines {
   }
 
   stop(path: string): Promise<void> {
-    return this.#queue(path, () => this.#shutDown(path, STOP_GRACE_MS));
+    return this.#queues.run(path, () => this.#shutDown(path, STOP_GRACE_MS));
   }
 
   /** The reset button: no shutdown, the same disk. */
   reset(path: string): Promise<void> {
-    return this.#queue(path, async () => {
+    return this.#queues.run(path, async () => {
       const session = this.#sessions.get(path);
       if (!session) return;
       await this.#cut(path, session);
       await this.#boot(path);
     });
+  }
+
+  /** Work on what a machine that is off holds; it cannot start meanwhile. */
+  whileOff<T>(path: string, work: () => Promise<T>): Promise<T> {
+    return this.#queues.run(path, async () => {
+      if (this.#sessions.has(path)) throw inUse("instance", path, "its guest");
+      return work();
+    });
+  }
+
+  /** What puts a disk's content into an image's folder; `undefined` where nothing ever runs. */
+  saveDisk(disk: Disk): ((folder: string) => Promise<void>) | undefined {
+    const { driver } = this.#options;
+    return driver && ((folder) => driver.saveDisk(diskContent(this.#cloud.state, disk), folder));
+  }
+
+  /** Plugs a disk into a machine that runs; one that is off finds it when it boots. `accepted` changes the record. */
+  plug(path: string, disk: AttachedDisk, accepted: () => void): Promise<void> {
+    return this.#queues.run(path, async () => {
+      const session = this.#sessions.get(path);
+      try {
+        if (session && !session.off) await session.guest.attach(dataDisk(this.#cloud.state, disk));
+      } catch (error) {
+        throw new OperationError("UNSUPPORTED_OPERATION", `The disk cannot be attached: ${(error as Error).message}.`);
+      }
+      accepted();
+      this.changed(path);
+    });
+  }
+
+  unplug(path: string, deviceName: string, accepted: () => void): Promise<void> {
+    return this.#queues.run(path, async () => {
+      const session = this.#sessions.get(path);
+      if (session && !session.off) await session.guest.detach(deviceName);
+      accepted();
+      this.changed(path);
+    });
+  }
+
+  /** A connection to a port of the machine's network address; rejects if the machine is off or nothing listens. */
+  async connect(path: string, port: number): Promise<Socket> {
+    const session = this.#sessions.get(path);
+    if (!session || session.off) throw new Error("the machine is not running");
+    return session.guest.connect(port);
   }
 
   /** The deletion is accepted: nothing boots the machine again, whatever happens to the server. */
@@ -291,7 +307,7 @@ export class Machines {
 
   /** Switches the machine off and removes it with its own disks. */
   remove(path: string): Promise<void> {
-    return this.#queue(path, async () => {
+    return this.#queues.run(path, async () => {
       if (this.#record(path).deleting) await this.#end(path, STOP_GRACE_MS, "DELETE");
     });
   }
@@ -301,8 +317,8 @@ export class Machines {
     this.#instances.delete(path);
     this.#records.delete(path);
     this.#listeners.delete(path);
-    this.#serials.delete(path);
     if (!instance) return;
+    this.#serials.forget(instance.id);
     const disks = this.#cloud.state.collection<Disk>("compute.disks");
     for (const { source, autoDelete } of instance.disks) {
       const disk = disks.get(pathOf(source));
@@ -322,12 +338,12 @@ export class Machines {
     if (!instance || !this.#sessions.has(path)) return Promise.resolve();
     this.#cloud.log(`${instance.name}: preempted`);
     this.#note(path, { preempted: true, maintenanceEvent: "TERMINATE_ON_HOST_MAINTENANCE" });
-    return this.#queue(path, () => this.#end(path, noticeMs, instance.scheduling.instanceTerminationAction));
+    return this.#queues.run(path, () => this.#end(path, noticeMs, instance.scheduling.instanceTerminationAction));
   }
 
   /** Host maintenance of a machine that is no Spot machine. */
   maintain(path: string): Promise<void> {
-    return this.#queue(path, async () => {
+    return this.#queues.run(path, async () => {
       const instance = this.#instances.get(path);
       if (!instance || !this.#sessions.has(path)) return;
       const { onHostMaintenance, automaticRestart } = instance.scheduling;
@@ -348,10 +364,7 @@ export class Machines {
   serial(path: string): SerialLog {
     const instance = this.#instances.get(path);
     if (!instance) throw new GoogleError(404, "notFound", `The resource '${path}' was not found`);
-    const file = `${this.#cloud.state.directory("serial")}/${instance.name}-${instance.id}.log`;
-    const log = this.#serials.get(path) ?? new SerialLog(file);
-    this.#serials.set(path, log);
-    return log;
+    return this.#serials.of(instance.name, instance.id);
   }
 
   setGuestAttributes(path: string, guestAttributes: Record<string, Record<string, string>>): void {
@@ -377,7 +390,7 @@ export class Machines {
     const guests = [...this.#sessions].filter(([path]) => this.#record(path).guest);
     await Promise.all(guests.map(([, { guest }]) => guest.cut()));
     await Promise.all(guests.map(([, { guest }]) => Promise.race([guest.off, pause(CUT_MS)])));
-    while (this.#queues.size > 0) await Promise.all(this.#queues.values());
+    await this.#queues.settled();
     for (const wait of this.closing) await wait();
   }
 }

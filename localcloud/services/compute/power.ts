@@ -38,6 +38,9 @@ export function emptyGuest(): Guest {
     off,
     powerButton: async () => switchOff({ reason: "poweroff", message: "" }),
     cut: async () => switchOff({ reason: "cut", message: "" }),
+    attach: async () => {},
+    detach: async () => {},
+    connect: () => Promise.reject(new Error("the local cloud runs no guests")),
   };
 }
 

@@ -35,6 +35,11 @@ export function publicImages(project: string): Image[] {
     });
 }
 
+export function allPublicImages(): Image[] {
+  const projects = new Set(Object.values(BASE_IMAGES).map(({ project }) => project));
+  return [...projects].flatMap(publicImages);
+}
+
 /** Projects whose images everybody may use. */
 export function isPublic(project: string): boolean {
   return Object.values(BASE_IMAGES).some((image) => image.project === project);

@@ -1,4 +1,5 @@
 import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import type { State } from "../../core/state.ts";
 
 /** Compute Engine keeps the last mebibyte of each serial port. */
 const KEPT_BYTES = 1024 * 1024;
@@ -42,5 +43,26 @@ export class SerialLog {
     const wanted = start < 0 ? next + start : start;
     const from = Math.min(Math.max(wanted, next - KEPT_BYTES, this.#dropped), next);
     return { contents: all.subarray(from - this.#dropped).toString("utf8"), start: from, next };
+  }
+}
+
+/** The serial consoles of all machines. */
+export class SerialLogs {
+  readonly #state: State;
+  readonly #logs = new Map<string, SerialLog>();
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  of(name: string, id: string): SerialLog {
+    const log = this.#logs.get(id) ?? new SerialLog(`${this.#state.directory("serial")}/${name}-${id}.log`);
+    this.#logs.set(id, log);
+    return log;
+  }
+
+  /** The file stays: it may say why a machine is gone. */
+  forget(id: string): void {
+    this.#logs.delete(id);
   }
 }

@@ -83,6 +83,7 @@ export interface Disk extends Thing {
 export interface Image extends Thing {
   status: string;
   diskSizeGb: string;
+  archiveSizeBytes: string;
   family?: string;
   architecture: string;
   deprecated?: { state: string; replacement?: string; deprecated?: string; obsolete?: string; deleted?: string };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -35,6 +35,7 @@ export function fakeDriver(manner: Manner = "obeys") {
       guests.push(fake);
       return guest;
     },
+    saveDisk: async ({ diskFolder }, to) => cpSync(diskFolder, to, { recursive: true }),
   };
   return { driver, guests, state };
 }
@@ -56,6 +57,13 @@ function makeGuest(spec: GuestSpec, manner: () => Manner): { guest: Guest; fake:
       events.push("cut");
       resolve({ reason: "cut", message: "" });
     },
+    attach: async ({ name }) => {
+      events.push(`attach ${name}`);
+    },
+    detach: async (name) => {
+      events.push(`detach ${name}`);
+    },
+    connect: (port) => Promise.reject(new Error(`nothing listens on ${port}`)),
   };
   const fake: FakeGuest = {
     spec,

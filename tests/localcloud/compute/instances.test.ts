@@ -34,7 +34,7 @@ test("a machine's life in the provider's order of calls", async (t) => {
   assert.equal(guest?.spec.startupScript, "#!/bin/sh\necho hello");
   assert.equal(guest?.spec.vcpus, 2);
   assert.equal(guest?.spec.memoryMb, 4096);
-  assert.equal(guest?.spec.imageFolder, undefined);
+  assert.deepEqual(guest?.spec.imageFolders, []);
 
   const { fingerprint } = made.metadata as { fingerprint: string };
   const items = [{ key: "colour", value: "blue" }];
@@ -276,19 +276,19 @@ test("images are made of a stopped machine's disk and chosen by family", async (
 
   const disks = [{ boot: true, autoDelete: true, initializeParams: { sourceImage: "global/images/family/img" } }];
   await cloud.done("POST", INSTANCES, machine("user", { disks }));
-  assert.equal(readFileSync(`${guests[1]?.spec.imageFolder}/installed`, "utf8"), "yes");
+  assert.equal(readFileSync(`${guests[1]?.spec.imageFolders?.[0]}/installed`, "utf8"), "yes");
   await cloud.done("POST", "global/images/img-1/deprecate", { state: "DEPRECATED" });
   await cloud.refused(404, "notFound", "GET", "global/images/family/img");
   await cloud.done("POST", "global/images/img-1/deprecate", { state: "ACTIVE" });
   await cloud.ok("GET", "global/images/family/img");
   await cloud.done("DELETE", "global/images/img-1");
   assert.equal(
-    readFileSync(`${guests[1]?.spec.imageFolder}/installed`, "utf8"),
+    readFileSync(`${guests[1]?.spec.imageFolders?.[0]}/installed`, "utf8"),
     "yes",
     "a disk keeps its image's content",
   );
   await cloud.done("DELETE", `${INSTANCES}/user`);
-  assert.throws(() => readFileSync(`${guests[1]?.spec.imageFolder}/installed`));
+  assert.throws(() => readFileSync(`${guests[1]?.spec.imageFolders?.[0]}/installed`));
 });
 
 test("disks grow, are attached and outlive machines that do not own them", async (t) => {

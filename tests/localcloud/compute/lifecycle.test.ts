@@ -41,13 +41,29 @@ test("a guest that powers itself off is TERMINATED and keeps its disk", async (t
   await cloud.ok("GET", `zones/${ZONE}/disks/m`);
 });
 
-test("a guest that crashes is TERMINATED with what happened", async (t) => {
+test("a guest that crashes is TERMINATED with what happened, unless it starts again by itself", async (t) => {
   const { driver, guests } = fakeDriver();
   const cloud = await startCompute(t, { driver });
   await cloud.network();
-  await cloud.done("POST", INSTANCES, machine("m"));
+  await cloud.done("POST", INSTANCES, machine("m", { scheduling: { automaticRestart: false } }));
   guests[0]?.crash();
   assert.equal((await cloud.until("m", "TERMINATED"))?.statusMessage, "kernel panic");
+  assert.equal(guests.length, 1);
+
+  await cloud.done("POST", INSTANCES, machine("again"));
+  for (let boots = 2; boots <= 7; boots += 1) {
+    guests.at(-1)?.crash();
+    const off = boots === 7;
+    for (let turn = 0; !off && guests.length < boots + 1 && turn < 400; turn += 1) await pause(10);
+    await cloud.until("again", off ? "TERMINATED" : "RUNNING");
+  }
+  assert.equal(guests.length, 7, "one that crashes over and over stays off");
+  assert.equal(guests[2]?.spec.diskFolder, guests[1]?.spec.diskFolder);
+
+  await cloud.done("POST", INSTANCES, machine("spot", { scheduling: { provisioningModel: "SPOT" } }));
+  guests.at(-1)?.crash();
+  await cloud.until("spot", "TERMINATED");
+  assert.equal(guests.length, 8, "Spot machines do not restart");
 });
 
 test("a machine that ignores the power button loses its power after 90 seconds", async (t) => {

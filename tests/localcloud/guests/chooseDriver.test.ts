@@ -7,6 +7,7 @@ function driver(level: GuestLevel, obstacle?: { reason: string; fix: string }): 
     level,
     unavailable: async () => obstacle,
     prepare: async () => {},
+    saveDisk: async () => assert.fail("no test saves"),
     boot: async () => assert.fail("no test boots"),
   };
 }

@@ -169,7 +169,7 @@ guestTest("an image like Google's stock ones has Python without venv", async (ma
   const imageFolder = await ensureStockLayer(console.log);
   const guest = await machine.boot(
     "#!/bin/bash\npython3 -m venv /opt/v >/dev/null 2>&1 && echo HAS-VENV\npython3 -c 'print(\"HAS-PYTHON\")'\npoweroff\n",
-    { imageFolder },
+    { imageFolders: [imageFolder] },
   );
   await guest.off;
   assert.match(machine.said, /HAS-PYTHON/);
@@ -199,7 +199,7 @@ poweroff
 
 guestTest("a boot that cannot start says why and leaves nothing", async (machine) => {
   await assert.rejects(
-    machine.boot("#!/bin/bash\n", { imageFolder: "/nonexistent" }),
+    machine.boot("#!/bin/bash\n", { imageFolders: ["/nonexistent"] }),
     /no layer: \/nonexistent\/upper/,
   );
   assert.deepEqual(leftovers(machine), []);
