@@ -37,8 +37,8 @@ export const NOTES: readonly Note[] = [
     routes: /^(\/download)?\/storage\/v1\/b\/\{bucket\}\/o(\/|$)/,
     callers: "storage clients, gcloud, provider, machines, mlt",
     modelled:
-      "metadata, media with ranges and checksums, generations and preconditions, lists with prefix, delimiter, glob and versions, compose, copy, rewrite, move, soft delete and restore",
-    notModelled: "customer-supplied keys, retention, holds, object contexts, bulk restore",
+      "metadata, media with ranges and checksums, generations and preconditions, lists with prefix, delimiter, glob and versions, compose, copy, rewrite, move, soft delete and restore, one by one or in bulk",
+    notModelled: "customer-supplied keys, retention, holds, object contexts",
   },
   {
     group: "Storage: uploads",

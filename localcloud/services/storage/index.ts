@@ -3,6 +3,7 @@ import { Router } from "../../core/http.ts";
 import { aclRoutes } from "./acl.ts";
 import { batchRoutes } from "./batch.ts";
 import { bucketRoutes } from "./buckets.ts";
+import { bulkRestoreRoutes } from "./bulk-restore.ts";
 import { copyRoutes } from "./copies.ts";
 import { emptyListRoutes } from "./empty-lists.ts";
 import { iamRoutes } from "./iam.ts";
@@ -28,6 +29,7 @@ export function storageService(cloud: Cloud): Router {
   layoutRoutes(router, service);
   listRoutes(router, service);
   objectRoutes(router, service);
+  bulkRestoreRoutes(router, service);
   copyRoutes(router, service);
   uploadRoutes(router, service);
   resumableRoutes(router, service);
