@@ -25,8 +25,12 @@ export async function chosenProject(flag: string | undefined): Promise<ChosenPro
   }
   const environment = process.env.MLT_ENVIRONMENT?.trim();
   if (environment) {
-    const { project } = await openEnvironment(bucketOf(environment));
-    return { project, from: "MLT_ENVIRONMENT" };
+    // After `pulumi destroy` the bucket is gone, and with it what it said.
+    const project = await openEnvironment(bucketOf(environment)).then(
+      (found) => found.project,
+      () => undefined,
+    );
+    if (project) return { project, from: "MLT_ENVIRONMENT" };
   }
   const configured = await stackSetting();
   if (configured) return { project: configured, from: "pulumi config get gcp:project" };

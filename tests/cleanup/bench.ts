@@ -116,7 +116,7 @@ export class Bench {
   async put(bucket: string, name: string, content: string | Buffer): Promise<void> {
     const query = `uploadType=media&name=${encodeURIComponent(name)}`;
     const address = `${this.cloud.operatorUrl}/upload/storage/v1/b/${bucket}/o?${query}`;
-    const answer = await fetch(address, { method: "POST", body: content as BodyInit });
+    const answer = await fetch(address, { method: "POST", body: new Uint8Array(Buffer.from(content)) });
     if (!answer.ok) throw new Error(await answer.text());
     await answer.arrayBuffer();
   }

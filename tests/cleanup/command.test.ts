@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { CTRL_C, inTerminal, noTerminal } from "../cli/terminal.ts";
 import { type Bench, openBench, PROJECT, REGION, ZONE } from "./bench.ts";
 
 const MACHINE = "ml-a-run-20261121080000-0001-a01";
@@ -140,4 +141,33 @@ test("--delete says what it removed and what stays; the data goes only when it i
   const wrong = await clean("--restore", "no-such-bucket");
   assert.equal(wrong.code, 64);
   assert.match(wrong.stderr, /^There is no soft-deleted bucket gs:\/\/no-such-bucket in test-project\./);
+});
+
+test("at a terminal every answer but yes removes nothing", async (t) => {
+  if (noTerminal(t)) return;
+  const env = { ...bench.variables, GOOGLE_CLOUD_PROJECT: PROJECT };
+  await bench.network("ml-q");
+  const args = ["clean", "ml-q", "--delete"];
+  for (const [typed, code] of [
+    ["n\r", 64],
+    ["\r", 64],
+    [CTRL_C, 130],
+    ["y\r", 0],
+  ] as const) {
+    const steps = [{ wait: "Remove all of this\\? \\[y/N\\] ", type: typed }];
+    const session = await inTerminal({ folder: bench.folder, env }, args, { steps, columns: 120 });
+    assert.deepEqual([session.code, session.left], [code, []], session.output);
+    assert.match(session.output, /network +ml-q-0123abc +global/);
+    assert.match(session.output, code === 0 ? /2 removed\.\n$/ : /Nothing was removed\.\n$/);
+  }
+  assert.equal((await clean("ml-q", "--check")).code, 0);
+});
+
+test("a variable that names an environment which is gone is no obstacle", async () => {
+  const choice = join(bench.folder, "config", "ml-training");
+  mkdirSync(choice, { recursive: true });
+  writeFileSync(join(choice, "environment"), "gs://gone-data-0123abc\nproject test-project\n");
+  const { code, stderr } = await bench.mlt(["clean", "ml-q", "--check"], { MLT_ENVIRONMENT: "gs://gone-data-0123abc" });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^Looking at the project test-project \(by mlt use/m);
 });

@@ -32,7 +32,7 @@ export function noTerminal(t: TestContext): boolean {
 }
 
 export function inTerminal(
-  bench: Workbench,
+  bench: Pick<Workbench, "folder" | "env">,
   args: readonly string[],
   options: { steps?: Step[]; columns?: number; env?: Record<string, string | undefined> } = {},
 ): Promise<Session> {
