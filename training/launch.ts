@@ -71,7 +71,7 @@ class Launch {
   async run(): Promise<RunStatus> {
     for (let round = 0; ; round += 1) {
       try {
-        const status = await this.#try();
+        const status = await this.#try(round);
         if (status) return status;
       } catch (error) {
         if (error instanceof NoLongerWanted) return this.#unwanted();
@@ -85,13 +85,13 @@ class Launch {
   }
 
   /** One round through the zones. */
-  async #try(): Promise<RunStatus | undefined> {
+  async #try(round: number): Promise<RunStatus | undefined> {
     const { engine } = this.#context;
     const known = await this.#change(() => undefined);
     if (!this.#owns(known) || this.#ended(known)) throw new NoLongerWanted();
     if (this.#tooLate()) return this.#timedOut(known.reason);
     const { image, setbacks } = known;
-    const options = { ...(image ? { image } : {}), ...(setbacks ? { setbacks } : {}) };
+    const options = { round, ...(image ? { image } : {}), ...(setbacks ? { setbacks } : {}) };
     const machine = await engine.launch(this.#environment, this.#spec, this.#attempt, this.#hooks(), options);
     this.#say(`machine ${machine.name} boots in ${machine.zone}`);
     const status = await this.#change((current) => {

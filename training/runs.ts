@@ -6,7 +6,7 @@ import { UserError } from "./errors.ts";
 import { quotable } from "./files.ts";
 import { isRunId, runMoment } from "./ids.ts";
 import { isSilent, reconciled, reconciledWaiting, SILENT_AFTER_MS } from "./reconcile.ts";
-import { changeStatus, firstStatus, launcherName, readStored, type Stored, statusObject } from "./status.ts";
+import { changeStatus, ENDED, firstStatus, launcherName, readStored, type Stored, statusObject } from "./status.ts";
 import { Conflict } from "./storage.ts";
 
 /** The engine of an environment; the module is loaded when a machine has to be asked for. */
@@ -67,6 +67,12 @@ export async function reconcile(
   const { objects, buckets } = environment;
   const change = (current: RunStatus) => (current.attempt === status.attempt ? next(current) : undefined);
   const stored = await changeStatus(objects, buckets.data, status.id, "reconciler", change, options.sleep);
+  const { phase, attempt } = stored.status;
+  if (ENDED.includes(phase) && phase !== status.phase) {
+    // What a launcher that died may have left behind, wherever that is.
+    const engine = options.engine ?? (await engineOf(environment));
+    await engine.sweep(environment, status.id, attempt + 1).catch(() => undefined);
+  }
   return stored.status;
 }
 

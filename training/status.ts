@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Phase, RunSpec, RunStatus } from "./contract.ts";
 import { SCHEMA } from "./contract.ts";
-import { pausing } from "./errors.ts";
+import { pausing, UserError } from "./errors.ts";
 import { quotable } from "./files.ts";
 import { costSoFar } from "./price.ts";
 import { Conflict, type Objects } from "./storage.ts";
@@ -12,7 +12,7 @@ export type Writer = "launcher" | "guest" | "reconciler";
 /** Phases in which a machine is, or may be, there for the run. */
 export const ACTIVE: readonly Phase[] = ["provisioning", "booting", "installing", "running", "saving"];
 
-const ENDED: readonly Phase[] = ["succeeded", "failed", "timedOut", "cancelled", "lost"];
+export const ENDED: readonly Phase[] = ["succeeded", "failed", "timedOut", "cancelled", "lost"];
 // `cancelled` only after `cancelRequested`.
 const GUEST_ENDS: readonly Phase[] = ["failed", "preempted", "timedOut", "cancelled"];
 
@@ -142,7 +142,11 @@ export async function changeStatus(
 ): Promise<Stored> {
   for (let round = 0; ; round += 1) {
     const stored = await readStored(objects, bucket, id);
-    if (!stored) throw new Error(`runs/${id}/status.json is gone`);
+    if (!stored) {
+      throw new UserError(
+        `${id} has no status: it is being recorded this moment, or gs://${bucket}/${statusObject(id)} was deleted. Try again in a minute.`,
+      );
+    }
     const next = change(structuredClone(stored.status));
     if (!next) return stored;
     const { phase } = stored.status;

@@ -26,6 +26,8 @@ export interface LaunchOptions {
   image?: string;
   /** When a zone last failed the run; such zones are tried last. */
   setbacks?: Readonly<Record<string, string>>;
+  /** How often this attempt went through the zones before: requests of another round are others to Google. */
+  round?: number;
 }
 
 /** Where trainings run. */

@@ -1,6 +1,6 @@
 import type { Compute, Operation, TemplateProperties } from "../compute.ts";
 import type { Environment, RunSpec } from "../contract.ts";
-import { explained, isTransient, statusOf, UserError } from "../errors.ts";
+import { explained, isTransient, retrying, statusOf, UserError } from "../errors.ts";
 import { requestId } from "../ids.ts";
 import { type LaunchHooks, type Machine, NoLongerWanted } from "./engine.ts";
 import { type ChosenImage, chooseImage } from "./image.ts";
@@ -35,6 +35,7 @@ export interface Attempt {
   /** The exact image of the run's earlier attempts. */
   image?: string;
   hooks: LaunchHooks;
+  round: number;
   /** Whether the place is on record. */
   recorded?: boolean;
 }
@@ -64,7 +65,7 @@ export class Place {
     let lost = false;
     for (let round = 0; ; round += 1) {
       if (round > 0) await hooks.onAlive();
-      const asked = await this.#ask(job, requestId(spec.id, attempt, zone, String(spot), failures));
+      const asked = await this.#ask(job, requestId(spec.id, attempt, zone, String(spot), job.round, failures));
       if ("machine" in asked) return asked;
       const { refusal, uncertain } = asked;
       if (uncertain) return { refusal, uncertain };
@@ -169,8 +170,8 @@ export class Place {
 
   /** The operation never ended: the machine itself says whether it was made. */
   async #withoutOperation(job: Attempt): Promise<Asked> {
-    const { machine, environment } = job;
-    const found = await this.#compute.instance(environment.project, machine.zone, machine.name);
+    const { machine } = job;
+    const found = await this.#look(job);
     if (found?.status === "RUNNING" || found?.status === "STAGING") return { machine };
     await this.#clear(job);
     const message = `the machine was not made within ${OPERATION_MS / 60_000} minutes`;
@@ -184,7 +185,7 @@ export class Place {
   /** The name is taken: by ours that lives (its answer was lost), by what is left of ours, or by a stranger. */
   async #existing(job: Attempt): Promise<"ours" | "free" | "uncertain"> {
     const { machine, environment, spec } = job;
-    const found = await this.#compute.instance(environment.project, machine.zone, machine.name);
+    const found = await this.#look(job);
     // It was on its way out.
     if (!found) return "free";
     if (found.labels?.["mlt-run"] !== spec.id) throw foreignMachine(machine, environment);
@@ -195,9 +196,9 @@ export class Place {
   /** Before this zone is left: `undefined`: nothing of ours is there. */
   async #leave(job: Attempt, lost: boolean): Promise<"ours" | string | undefined> {
     if (!lost) return undefined;
-    const { machine, environment, spec } = job;
+    const { machine, spec } = job;
     try {
-      const found = await this.#compute.instance(environment.project, machine.zone, machine.name);
+      const found = await this.#look(job);
       if (found?.labels?.["mlt-run"] === spec.id) {
         if (ALIVE.includes(String(found.status))) return "ours";
         await this.#clear(job);
@@ -206,6 +207,11 @@ export class Place {
       // Then it cannot be known, like where there is no machine yet.
     }
     return `answers of ${machine.zone} were lost`;
+  }
+
+  #look({ machine, environment }: Attempt) {
+    const look = () => this.#compute.instance(environment.project, machine.zone, machine.name);
+    return retrying(look, this.#clock.sleep);
   }
 
   /** Whether nothing of this name is left; asks for two minutes. */

@@ -1,7 +1,7 @@
 import { type Compute, googleCompute } from "../compute.ts";
 import type { Environment, RunSpec } from "../contract.ts";
 import { regionOf, trainingOf, usableZones } from "../environment.ts";
-import { EXIT, explained, retrying, UserError } from "../errors.ts";
+import { EXIT, explained, retrying, statusOf, UserError } from "../errors.ts";
 import { machineName } from "../ids.ts";
 import { estimate } from "../price.ts";
 import type { MachineState } from "../reconcile.ts";
@@ -55,6 +55,7 @@ export class VmEngine implements Engine {
           template: templates[regionOf(zone)]!,
           ...(options.image ? { image: options.image } : {}),
           hooks,
+          round: options.round ?? 0,
         });
         if ("machine" in tried) return tried.machine;
         refused.push({ zone, spot, refusal: tried.refusal });
@@ -76,9 +77,14 @@ export class VmEngine implements Engine {
   }
 
   async preempted(environment: Environment, machine: Machine): Promise<boolean> {
-    // Who may not list operations is told what a machine that is gone tells.
     if (!machine.spot) return false;
-    return this.#compute.preempted(environment.project, machine.zone, machine.name).catch(() => false);
+    try {
+      return await this.#again(() => this.#compute.preempted(environment.project, machine.zone, machine.name));
+    } catch (error) {
+      // Who may not list operations has to do with what a machine that is gone tells.
+      if (statusOf(error) === 403) return false;
+      throw explained(error, `Asking what became of ${machine.name}`);
+    }
   }
 
   async remove(environment: Environment, machine: Machine): Promise<void> {
