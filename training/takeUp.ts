@@ -8,6 +8,8 @@ import { changeStatus, isTerminal, launcherName, nextAttempt } from "./status.ts
 /** Whether the run waits for somebody to make its (next) machine. */
 export function needsLauncher(status: RunStatus, maxRestarts: number, now: number): boolean {
   if (status.cancelRequested || isTerminal(status, maxRestarts)) return false;
+  // A machine that was made takes as long as it takes to boot and speak; if it is gone, the reconciler finds that out.
+  if (status.phase === "provisioning" && status.times.provisioned) return false;
   return status.phase === "preempted" || isUnattended(status, now);
 }
 
