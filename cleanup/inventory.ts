@@ -65,7 +65,7 @@ export async function inventory(project: string, options: InventoryOptions = {})
   const now = (options.now ?? Date.now)();
   const seen = await look(project);
   const { items, lookalikes } = sort(seen, options.environment);
-  const bindings = ownBindings(project, seen, items);
+  const bindings = ownBindings(project, seen, items, options.environment);
   items.push(...bindings.items);
   await judge(items, seen, now);
   const wanted = ({ environment }: { environment: string }) =>
@@ -220,30 +220,46 @@ function toItem({ kind, name, place, path, created, thing, labels }: Candidate, 
 }
 
 /**
- * Roles on the project of our service accounts, deleted ones too. A deleted account says nothing more of itself: its
- * role's description does, or the condition's.
+ * Roles on the project that name something of ours: our custom roles, whoever has them (people and Google's own agents,
+ * too), and our service accounts, deleted ones as well. A deleted account says nothing more of itself: its role does, or
+ * the condition.
  */
-function ownBindings(project: string, seen: Seen, items: readonly Item[]): { items: Item[]; lookalikes: Lookalike[] } {
+function ownBindings(
+  project: string,
+  seen: Seen,
+  items: readonly Item[],
+  asked: string | undefined,
+): { items: Item[]; lookalikes: Lookalike[] } {
   const accounts = new Map(items.filter(({ kind }) => kind === "serviceAccount").map((item) => [item.name, item]));
-  const roles = new Map(seen.roles.map(({ name, description }) => [name, readMark(description)]));
+  const roles = new Map(seen.roles.map(({ name, description }) => [name, ownRole(name, description)]));
+  const environments = [
+    ...new Set([...items.map((item) => item.environment), ...(asked === undefined ? [] : [asked])]),
+  ];
   const own: Item[] = [];
   const lookalikes: Lookalike[] = [];
   for (const binding of bindingsOf(seen.policy)) {
     const account = accountIn(binding.member);
-    if (!account?.email.endsWith(`@${project}.iam.gserviceaccount.com`)) continue;
-    const name = `${lastPart(binding.role)} of ${account.email}${account.deleted ? " (deleted)" : ""}`;
-    const mark = roles.get(binding.role) ?? readMark(binding.condition?.description);
-    const environment = account.deleted ? mark?.environment : accounts.get(account.email)?.environment;
+    const ofProject = account?.email.endsWith(`@${project}.iam.gserviceaccount.com`) === true;
+    const who = account ? `${account.email}${account.deleted ? " (deleted)" : ""}` : binding.member;
+    const name = `${lastPart(binding.role)} of ${who}`;
+    const living = account && !account.deleted ? accounts.get(account.email)?.environment : undefined;
+    const gone = ofProject && account?.deleted ? readMark(binding.condition?.description)?.environment : undefined;
+    const environment = roles.get(binding.role) ?? living ?? gone;
     if (environment) {
       const path = `projects/${project}`;
       own.push({ kind: "binding", environment, name, place: "global", path, binding, perMonth: 0 });
-    } else if (account.deleted) {
-      const meant = looksLike("serviceAccount", account.email, [...new Set(items.map((item) => item.environment))]);
+    } else if (ofProject && account?.deleted) {
+      const meant = looksLike("serviceAccount", account.email, environments);
       const why = "its deleted account's name looks like ours, but neither its role nor its condition carries a mark";
       if (meant) lookalikes.push({ kind: "binding", name, place: "global", environment: meant, why });
     }
   }
   return { items: own, lookalikes };
+}
+
+function ownRole(name: string, description: string | undefined): string | undefined {
+  const environment = readMark(description)?.environment;
+  return environment && nameFits(lastPart(name), environment) ? environment : undefined;
 }
 
 /** Says of each item whether it may go, and why. */

@@ -138,16 +138,20 @@ describe("what is ours", () => {
     assert.ok(remove.every(({ name }) => !/7654321|other-net|lab/.test(name)));
   });
 
-  test("a deleted account's role is found by its role's mark, a living stranger's is not ours", async () => {
+  test("a role of ours is ours whoever has it: a deleted account, a stranger, a person; of other roles only our accounts'", async () => {
     await bench.identity("base", "ann-01");
     const email = `ann-01-machines@${PROJECT}.iam.gserviceaccount.com`;
     await bench.call("DELETE", `iam/v1/projects/${PROJECT}/serviceAccounts/${email}`);
     await bench.call("POST", `iam/v1/projects/${PROJECT}/serviceAccounts`, { accountId: "deployer" });
     const role = `projects/${PROJECT}/roles/base_selfDelete_0123abc`;
-    await bench.bind(role, `serviceAccount:deployer@${PROJECT}.iam.gserviceaccount.com`);
+    const deployer = `deployer@${PROJECT}.iam.gserviceaccount.com`;
+    for (const member of [`serviceAccount:${deployer}`, "user:ann@example.com"]) await bench.bind(role, member);
+    await bench.bind("roles/viewer", `serviceAccount:${deployer}`);
     const { items } = await inventory(PROJECT, { environment: "base" });
     assert.deepEqual(names(items), [
       `binding base_selfDelete_0123abc of ${email} (deleted)`,
+      `binding base_selfDelete_0123abc of ${deployer}`,
+      "binding base_selfDelete_0123abc of user:ann@example.com",
       "role base_selfDelete_0123abc",
     ]);
   });
