@@ -7,6 +7,7 @@ import { EnvironmentRecord } from "./components/environmentRecord.ts";
 import { Foundation } from "./components/foundation.ts";
 import { readFoundation } from "./components/foundationReference.ts";
 import { outputs } from "./components/outputs.ts";
+import { regionsOf, workstationsOf } from "./components/regions.ts";
 import { startupScript } from "./components/startupScript.ts";
 import { TrainingTemplate } from "./components/trainingTemplate.ts";
 
@@ -15,6 +16,8 @@ export default async function program(): Promise<Record<string, unknown>> {
   const { project, environment, training, labels } = config;
   if (config.scope !== "student") surviveNewApis();
   const runs = config.runOnUp && (await import("./components/runOnUp.ts"));
+  const stations = config.workstation && (await import("./components/addWorkstation.ts"));
+  const requirements = stations?.readRequirementsFile(config.workstation);
   const run = config.runOnUp && (await runs?.planRunOnUp(config.runOnUp));
 
   const ground =
@@ -23,8 +26,9 @@ export default async function program(): Promise<Record<string, unknown>> {
       : new Foundation(environment, {
           project,
           environment,
-          regions: training?.regions ?? [config.region],
+          regions: regionsOf(config),
           environments: config.scope === "foundation" ? config.students : [environment],
+          workstations: workstationsOf(config),
         });
   if (config.scope === "foundation") return outputs(config, { ground });
 
@@ -42,7 +46,8 @@ export default async function program(): Promise<Record<string, unknown>> {
       labels,
       after: ground.ready,
     });
-  const record = new EnvironmentRecord(environment, { config, serviceAccount, buckets, template });
+  const workstation = stations?.addWorkstation(config, { ground, bucket: buckets.data, requirements });
+  const record = new EnvironmentRecord(environment, { config, serviceAccount, buckets, template, workstation });
   if (runs && run) new runs.RunOnUp(environment, { run, bucket: buckets.data }, { dependsOn: [record, access] });
-  return outputs(config, { ground, buckets, template });
+  return outputs(config, { ground, buckets, template, workstation });
 }

@@ -32,16 +32,19 @@ export interface MachineWish {
   zones?: readonly string[];
   /** Zones to choose from when none was named: those without the GPU are left out. */
   candidates: readonly string[];
+  /** The setting that holds the wish, for what is told. @default "training" */
+  key?: string;
 }
 
 /** Everything that follows from a machine type and a GPU, by the catalog alone. */
 export function planMachine(wish: MachineWish): MachinePlan {
   const { shape, problems, warnings } = checkMachineType(wish.machineType);
+  const { key = "training" } = wish;
   const guestAccelerators: AttachedGpu[] = [];
   let gpu: AttachedGpu | undefined = shape?.gpu;
 
   if (wish.gpu) {
-    const problem = attachProblem(wish.machineType, wish.gpu, shape?.vcpus);
+    const problem = attachProblem(wish.machineType, wish.gpu, shape?.vcpus, key);
     if (problem) problems.push(problem);
     else if (shape || problems.length === 0) {
       guestAccelerators.push(wish.gpu);
@@ -49,7 +52,7 @@ export function planMachine(wish: MachineWish): MachinePlan {
     }
   }
   if (GPU_MACHINE_TYPES[wish.machineType]?.spotOnly && !wish.spot) {
-    problems.push(`${wish.machineType} is sold as Spot, Flex-start or by reservation only; set training.spot to true`);
+    problems.push(`${wish.machineType} is sold as Spot, Flex-start or by reservation only; set ${key}.spot to true`);
   }
   const zones = placeable(wish, gpu, problems);
   return {
@@ -65,10 +68,15 @@ export function planMachine(wish: MachineWish): MachinePlan {
 }
 
 /** Why this GPU cannot be attached to this machine; `undefined` if it can. */
-function attachProblem(machineType: string, gpu: AttachedGpu, vcpus: number | undefined): string | undefined {
+function attachProblem(
+  machineType: string,
+  gpu: AttachedGpu,
+  vcpus: number | undefined,
+  key: string,
+): string | undefined {
   const carried = GPU_MACHINE_TYPES[machineType];
   if (carried) {
-    return `${machineType} carries its GPU (${carried.count} × ${carried.gpu}); leave training.gpu away, got ${gpu.type}`;
+    return `${machineType} carries its GPU (${carried.count} × ${carried.gpu}); leave ${key}.gpu away, got ${gpu.type}`;
   }
   const known = GPUS[gpu.type];
   if (!known) {

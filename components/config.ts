@@ -12,14 +12,18 @@ import {
   studentsSchema,
   type TrainingInput,
   trainingSchema,
+  type WorkstationInput,
+  workstationSchema,
 } from "./configSchema.ts";
 import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
 import { defaultEnvironment, environmentProblem } from "./names.ts";
 import { type RunOnUpConfig, readRunOnUp } from "./runOnUpConfig.ts";
 import { readTraining, type TrainingConfig } from "./trainingConfig.ts";
+import { readWorkstation, type WorkstationConfig, type WorkstationReading } from "./workstationConfig.ts";
 
 export { ConfigError } from "./configProblems.ts";
 export type { TrainingConfig } from "./trainingConfig.ts";
+export type { WorkstationConfig } from "./workstationConfig.ts";
 
 export const SCOPES = ["solo", "foundation", "student"] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -51,9 +55,13 @@ export interface Config {
   training?: TrainingConfig;
   /** Absent: `pulumi up` starts no run. */
   runOnUp?: RunOnUpConfig;
+  /** Absent: no workstation. */
+  workstation?: WorkstationConfig;
   labels: Record<string, string>;
   /** Doubts that stop nothing. */
   warnings: string[];
+  /** Worth knowing, and no doubt. */
+  notes: string[];
 }
 
 const PROJECT = /^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/;
@@ -95,6 +103,10 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
   problems.push(...run.problems.map((problem) => `mltraining:training.${problem}`));
   const home = region ?? read.config?.regions[0] ?? DEFAULTS.region;
 
+  const station = workstationOf(value("workstation"), { project, region: home, scope, preset }, problems);
+  problems.push(...station.problems.map((problem) => `mltraining:workstation${memberOf(problem)}`));
+  warnings.push(...station.warnings.map((warning) => `mltraining:workstation.${warning}`));
+
   const config: Config = {
     project,
     environment,
@@ -107,8 +119,10 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     bucket: { ...DEFAULTS.bucket, location: home, ...PRESETS[preset].bucket, ...bucket },
     training: read.config,
     runOnUp: run.config,
+    workstation: station.config,
     labels: readLabels(value, environment, problems),
     warnings,
+    notes: station.notes.map((note) => `workstation: ${note}`),
   };
   if (bucket?.location) checkLocation(config.bucket, problems);
   checkScope(config, problems);
@@ -125,12 +139,33 @@ export function loadConfig(): Config {
         `environment ${config.environment}, named after the stack; another: pulumi config set environment NAME`,
       );
     }
+    for (const note of config.notes) void pulumi.log.info(note);
     for (const warning of config.warnings) void pulumi.log.warn(warning);
     return config;
   } catch (error) {
     // A RunError is shown without a stack trace: the mistake is in the settings, not in the program.
     throw error instanceof ConfigError ? new pulumi.RunError(error.message) : error;
   }
+}
+
+/** `true` and `{}`: all defaults; absent, `false` and nothing: none. */
+function workstationOf(
+  raw: string | undefined,
+  around: { project: string; region: string; scope: Scope; preset: Preset },
+  problems: string[],
+): WorkstationReading {
+  const none: WorkstationReading = { problems: [], warnings: [], notes: [] };
+  if (raw === undefined || raw === "false") return none;
+  const structured = raw === "true" ? "{}" : raw;
+  const input = readStructured("mltraining:workstation", structured, workstationSchema, problems);
+  if (!input) return none;
+  const preset: WorkstationInput = PRESETS[around.preset].workstation;
+  return readWorkstation(input, { ...around, preset, today: new Date().toISOString().slice(0, 10) });
+}
+
+/** A problem of the whole setting has no member before it. */
+function memberOf(problem: string): string {
+  return /^belongs /.test(problem) ? ` ${problem}` : `.${problem}`;
 }
 
 /** A preset's ceiling makes room for a machine type that the stack names itself. */

@@ -61,13 +61,47 @@ export const trainingSchema = z.strictObject({
     .optional(),
 });
 
+const schedule = z.strictObject({ stop: text.optional(), start: text.optional(), timeZone: text.optional() });
+
+/** `mltraining:workstation`; `true` means all defaults. */
+export const workstationSchema = z.strictObject({
+  zone: text.optional(),
+  machineType: text.optional(),
+  gpu: trainingSchema.shape.gpu,
+  spot: z.boolean().optional(),
+  image: text.optional(),
+  bootDiskGb: z.number().int().min(10).max(65536).optional(),
+  dataDiskGb: z.number().int().min(10).max(65536).optional(),
+  idleMinutes: z
+    .number()
+    .int()
+    .refine((value) => value === 0 || (value >= 5 && value <= 10_080), {
+      error: "must be 0 (never) or 5 to 10080 minutes (a week)",
+    })
+    .optional(),
+  schedule: z.union([z.literal(false), schedule], { error: "must be false or {stop, start, timeZone}" }).optional(),
+  externalIp: z.boolean().optional(),
+  sshFrom: z.array(text).max(50).optional(),
+  people: z
+    .array(
+      z.union([text, z.strictObject({ member: text, sudo: z.boolean().optional() })], {
+        error: "must be user:NAME@DOMAIN or {member, sudo}",
+      }),
+    )
+    .max(50)
+    .optional(),
+  requirements: text.optional(),
+});
+
+export type WorkstationInput = z.infer<typeof workstationSchema>;
+export type ScheduleInput = NonNullable<WorkstationInput["schedule"]>;
 export type RunOnUpInput = NonNullable<z.infer<typeof trainingSchema>["runOnUp"]>;
 export type BucketInput = z.infer<typeof bucketSchema>;
 export type TrainingInput = z.infer<typeof trainingSchema>;
 
 /** What each preset puts in the place of the program's defaults; any key of the stack overrides it. */
 export const PRESETS = {
-  default: { bucket: {}, training: {} },
+  default: { bucket: {}, training: {}, workstation: {} },
   /** A trial account has no GPU and 8 vCPUs in all. */
   freeTrial: {
     bucket: { softDeleteDays: 0, noncurrentDays: 7 },
@@ -78,6 +112,7 @@ export const PRESETS = {
       bootDiskGb: 20,
       allowedMachineTypes: ["e2-medium", "e2-standard-2", "e2-standard-4", "e2-standard-8"],
     },
+    workstation: { machineType: "e2-standard-2", bootDiskGb: 30 },
   },
   /** Many people, one bill: short limits and small machines. */
   course: {
@@ -88,8 +123,9 @@ export const PRESETS = {
       maxRestarts: 3,
       allowedMachineTypes: ["e2-standard-2", "e2-standard-4", "e2-standard-8", "n2-standard-4", "n2-standard-8"],
     },
+    workstation: { machineType: "e2-standard-2", idleMinutes: 45 },
   },
-} as const satisfies Record<string, { bucket: BucketInput; training: TrainingInput }>;
+} as const satisfies Record<string, { bucket: BucketInput; training: TrainingInput; workstation: WorkstationInput }>;
 
 export type Preset = keyof typeof PRESETS;
 
@@ -116,6 +152,7 @@ export const KEYS = [
   "preset",
   "bucket",
   "training",
+  "workstation",
   "owner",
   "labels",
   "expires",

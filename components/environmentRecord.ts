@@ -3,13 +3,16 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Environment, SCHEMA } from "../training/contract.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Config } from "./config.ts";
+import { workstationName } from "./names.ts";
 import type { TrainingTemplate } from "./trainingTemplate.ts";
+import type { Workstation } from "./workstation.ts";
 
 export interface EnvironmentRecordArgs {
   config: Config;
   serviceAccount: pulumi.Input<string>;
   buckets: Buckets;
   template?: TrainingTemplate;
+  workstation?: Workstation;
 }
 
 /** `gs://DATA/environment.json`: how every `mlt` command knows its environment, without Pulumi. */
@@ -41,11 +44,14 @@ function environmentOf({
   serviceAccount,
   buckets,
   template,
+  workstation,
 }: EnvironmentRecordArgs): pulumi.Output<Environment> {
   const { training } = config;
+  const { names = {}, image: exact = "" } = template ?? {};
+  const address = workstation?.externalIp ?? "";
   return pulumi
-    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(template?.names ?? {}), template?.image ?? ""])
-    .apply(([data, scratch, account, templates, image]) => ({
+    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(names), exact, address])
+    .apply(([data, scratch, account, templates, image, externalIp]) => ({
       schema: SCHEMA,
       environment: config.environment,
       project: config.project,
@@ -65,6 +71,23 @@ function environmentOf({
         checkpointSeconds: training.checkpointSeconds,
         fallbackToStandard: training.fallbackToStandard,
       },
+      workstation: workstationOf(config, externalIp),
       labels: config.labels,
     }));
+}
+
+function workstationOf({ environment, workstation }: Config, externalIp: string): Environment["workstation"] {
+  if (!workstation) return undefined;
+  const { zone, machineType, spot, bootDiskGb, dataDiskGb, idleMinutes, schedule } = workstation;
+  return {
+    name: workstationName(environment),
+    zone,
+    machineType,
+    spot,
+    bootDiskGb,
+    ...(dataDiskGb === undefined ? {} : { dataDiskGb }),
+    idleMinutes,
+    ...(schedule ? { schedule } : {}),
+    ...(externalIp ? { externalIp } : {}),
+  };
 }

@@ -4,11 +4,14 @@ import { Network } from "./network.ts";
 import { ProjectServices } from "./projectServices.ts";
 import { SelfDeleteRoles } from "./selfDeleteRoles.ts";
 import { SshAccess } from "./sshAccess.ts";
+import { WorkstationRoles } from "./workstationRoles.ts";
 
 /** What an environment stands on; made here, or read from the foundation's stack. */
 export interface Ground {
   /** Self links, by region. */
   subnetworks: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Self link; absent if an older foundation does not tell it. */
+  network?: pulumi.Input<string>;
   /** The machines' service accounts, by environment. */
   serviceAccounts: Readonly<Record<string, pulumi.Input<string>>>;
   /** Known once the APIs are enabled. */
@@ -23,6 +26,8 @@ export interface FoundationArgs {
   regions: readonly string[];
   /** Whose machines run here: the environment's own (`solo`) or each student's (`foundation`). */
   environments: readonly string[];
+  /** What workstations need on the project; absent: there is none. */
+  workstations?: { schedules: boolean; people: readonly string[]; shared?: boolean };
 }
 
 /**
@@ -35,6 +40,7 @@ export interface FoundationArgs {
  */
 export class Foundation extends pulumi.ComponentResource implements Ground {
   readonly subnetworks: Readonly<Record<string, pulumi.Output<string>>>;
+  readonly network: pulumi.Output<string>;
   readonly serviceAccounts: Readonly<Record<string, pulumi.Output<string>>>;
   readonly ready: pulumi.Output<string[]>;
   readonly apis: pulumi.Resource[];
@@ -57,6 +63,11 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
     );
     const { network: vpc } = network;
     new SshAccess(name, { project, environment, network: vpc, targets: this.serviceAccounts }, enabled);
+    if (args.workstations) {
+      const own = { project, environment, automaticName: network.networkName, after: services.enabled };
+      new WorkstationRoles(name, { ...own, ...args.workstations }, enabled);
+    }
+    this.network = vpc;
     this.subnetworks = network.subnetworks;
     this.ready = services.enabled;
     this.apis = [services];

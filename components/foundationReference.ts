@@ -2,9 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import type { Ground } from "./foundation.ts";
+import { regionsOf } from "./regions.ts";
 
 const outputSchema = z.object({
   project: z.string(),
+  network: z.string().optional(),
   subnetworks: z.record(z.string(), z.string()),
   students: z.record(z.string(), z.string()),
 });
@@ -19,7 +21,7 @@ export async function readFoundation(config: Config): Promise<Ground> {
   const problems = value === undefined ? [`stack ${name} has no output "foundation"`] : [];
   const read = outputSchema.safeParse(value);
   if (value !== undefined && !read.success) problems.push(`stack ${name} has an output "foundation" of another shape`);
-  const found = read.data ?? { project: config.project, subnetworks: {}, students: {} };
+  const found: Outputs = read.data ?? { project: config.project, subnetworks: {}, students: {} };
   if (read.success) problems.push(...mismatches(config, name, found));
   if (problems.length > 0) {
     const hint = "Is it a stack with mltraining:scope foundation, and has pulumi up run on it since?";
@@ -27,10 +29,13 @@ export async function readFoundation(config: Config): Promise<Ground> {
       `mltraining:foundation does not fit this stack; nothing was changed.\n  ${[...problems, hint].join("\n  ")}`,
     );
   }
-  return { subnetworks: found.subnetworks, serviceAccounts: found.students, ready: [], apis: [] };
+  const { network, subnetworks } = found;
+  return { network, subnetworks, serviceAccounts: found.students, ready: [], apis: [] };
 }
 
-function mismatches(config: Config, name: string, found: z.infer<typeof outputSchema>): string[] {
+type Outputs = z.infer<typeof outputSchema>;
+
+function mismatches(config: Config, name: string, found: Outputs): string[] {
   const problems: string[] = [];
   if (found.project !== config.project)
     problems.push(`stack ${name} is in project ${found.project}, this one in ${config.project}`);
@@ -38,11 +43,14 @@ function mismatches(config: Config, name: string, found: z.infer<typeof outputSc
     const known = Object.keys(found.students).join(", ") || "none";
     problems.push(`stack ${name} knows no student ${config.environment} in its mltraining:students (${known})`);
   }
-  const missing = (config.training?.regions ?? []).filter((region) => !found.subnetworks[region]);
+  const missing = regionsOf(config).filter((region) => !found.subnetworks[region]);
   if (missing.length > 0) {
     problems.push(
       `stack ${name} has no subnet in ${missing.join(", ")}, only in ${Object.keys(found.subnetworks).join(", ")}`,
     );
+  }
+  if (config.workstation && !found.network) {
+    problems.push(`stack ${name} does not tell its network, which a workstation needs; run pulumi up on it`);
   }
   return problems;
 }

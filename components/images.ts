@@ -1,4 +1,10 @@
-import { BASE_IMAGES, type BaseImage, DEFAULT_IMAGE_FAMILY, RETIRED_FAMILIES } from "../catalog/baseImages.ts";
+import {
+  BASE_IMAGES,
+  type BaseImage,
+  DEFAULT_IMAGE_FAMILY,
+  IMAGE_PROJECTS,
+  RETIRED_FAMILIES,
+} from "../catalog/baseImages.ts";
 import { nearest } from "../training/nearest.ts";
 
 /** An image by its exact name, or the newest of a family. */
@@ -61,4 +67,28 @@ export function imageAge(image: ImageChoice, today: string): string | undefined 
   const until = image.known?.supportedUntil;
   if (!until || until >= today) return undefined;
   return `${image.family} has had no security updates since ${until}`;
+}
+
+/** So long before a family's end it is told. */
+const NOTICE_DAYS = 60;
+
+/** What is wrong with a family whose updates have ended on `today` (`yyyy-mm-dd`), or will within 60 days. */
+export function imageSupport(image: ImageChoice, today: string): { problem?: string; warning?: string } {
+  const { family, known } = image;
+  if (!known) return {};
+  const days = Math.round((Date.parse(known.supportedUntil) - Date.parse(today)) / 86_400_000);
+  const next = known.successor ? `take ${known.successor}` : "this program's catalog knows no successor yet";
+  if (days < 0) {
+    return { problem: `must not be ${family}: it has had no security updates since ${known.supportedUntil}; ${next}` };
+  }
+  if (days <= NOTICE_DAYS) {
+    return { warning: `${family} gets its last security updates on ${known.supportedUntil}, in ${days} days; ${next}` };
+  }
+  return {};
+}
+
+/** Why machines may not boot this image; `undefined`: they may. */
+export function imageProjectProblem(image: ImageChoice, project: string): string | undefined {
+  if (image.project === project || IMAGE_PROJECTS.includes(image.project)) return undefined;
+  return `must be an image of ${project}, or of Google's ${IMAGE_PROJECTS.join(", ")}; got one of ${image.project}`;
 }

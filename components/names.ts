@@ -77,6 +77,25 @@ export function serviceAccountId(environment: string): string {
   return shorten(`${environment}-machines`, LENGTHS.serviceAccount);
 }
 
+/** The one workstation's name: `ws` is a word that no environment's name may hold. */
+export function workstationName(environment: string): string {
+  return `${environment}-ws`;
+}
+
+/** The workstation's own service account. */
+export function workstationAccountId(environment: string): string {
+  return shorten(`${environment}-workstation`, LENGTHS.serviceAccount);
+}
+
+/** A member of a policy as a part of Pulumi's name for it: `user:Ann.B@example.org` → `user-ann-b-example-org-1f2e3d`. */
+export function memberKey(member: string): string {
+  const hash = createHash("sha256").update(member.toLowerCase()).digest("hex").slice(0, 6);
+  return `${member
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, 40)}-${hash}`;
+}
+
 /** A custom role's id: letters, digits, `_` and `.` only. `suffix` keeps it apart from a deleted role of this name. */
 export function roleId(environment: string, role: string, suffix: string): string {
   const legal = (text: string): string => text.replace(/[^A-Za-z0-9_.]/g, "_");

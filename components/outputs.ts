@@ -4,19 +4,22 @@ import type { Config } from "./config.ts";
 import type { Ground } from "./foundation.ts";
 import { runPrefix } from "./names.ts";
 import type { TrainingTemplate } from "./trainingTemplate.ts";
+import type { Workstation } from "./workstation.ts";
 
 export interface Parts {
   ground: Ground;
   buckets?: Buckets;
   template?: TrainingTemplate;
+  workstation?: Workstation;
 }
 
 /** What `pulumi stack output` shows. No secrets. A part that is not there has no output. */
-export function outputs(config: Config, { ground, buckets, template }: Parts): Record<string, unknown> {
+export function outputs(config: Config, { ground, buckets, template, workstation }: Parts): Record<string, unknown> {
   const { project, environment, scope } = config;
   const all: Record<string, unknown> = { environment, consoleUrls: consoleUrls(config, buckets) };
   if (scope === "foundation") {
-    all.foundation = { project, subnetworks: ground.subnetworks, students: ground.serviceAccounts };
+    const { network, subnetworks, serviceAccounts: students } = ground;
+    all.foundation = { project, network, subnetworks, students };
   }
   if (buckets) {
     all.dataBucketUrl = pulumi.interpolate`gs://${buckets.data}`;
@@ -30,6 +33,18 @@ export function outputs(config: Config, { ground, buckets, template }: Parts): R
       zones: config.training.zones,
       image: template.image,
       runCommand: pulumi.interpolate`npx mlt train examples/census --environment gs://${buckets.data}`,
+    };
+  }
+  if (buckets && workstation && config.workstation) {
+    const command = (verb: string) => pulumi.interpolate`npx mlt ${verb} --environment gs://${buckets.data}`;
+    all.workstation = {
+      name: workstation.instanceName,
+      zone: config.workstation.zone,
+      internalIp: workstation.internalIp,
+      ...(workstation.externalIp ? { externalIp: workstation.externalIp } : {}),
+      sshCommand: command("ssh"),
+      jupyterCommand: command("jupyter"),
+      tensorboardCommand: command("tensorboard"),
     };
   }
   return all;

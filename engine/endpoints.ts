@@ -7,6 +7,7 @@ const PATHS: Record<Product, string> = {
   iam: "iam/v1/",
   serviceUsage: "su/v1beta1/",
   resourceManager: "crm/v1/",
+  iap: "iap/v1/",
 };
 
 export interface LocalCloudAddress {

@@ -13,6 +13,7 @@ type Outputs = Record<string, unknown>;
 const PROJECT = { "gcp:project": "my-project" };
 const FOUNDATION_OUTPUT = {
   project: "my-project",
+  network: "https://example.test/network",
   subnetworks: { "us-central1": "https://example.test/subnet-1", "us-east1": "https://example.test/subnet-2" },
   students: {
     "mlt-ann": "mlt-ann-machines@my-project.iam.gserviceaccount.com",
@@ -104,7 +105,13 @@ test("a foundation holds what is the project's, and every student's account and 
     ofType("gcp:projects/iAMMember:IAMMember")
       .map(({ name }) => name)
       .sort(),
-    ["mlt-ann-self-delete", "mlt-ann-watch-operations", "mlt-bob-self-delete", "mlt-bob-watch-operations"],
+    [
+      "course-run-schedules",
+      "mlt-ann-self-delete",
+      "mlt-ann-watch-operations",
+      "mlt-bob-self-delete",
+      "mlt-bob-watch-operations",
+    ],
   );
   assert.ok(!resources.some(({ type }) => /storage|InstanceTemplate/.test(type)));
   const output = result.foundation as {
@@ -288,16 +295,26 @@ const WORLDS: [string, () => Promise<Recording<Outputs>>][] = [
     "solo, standard machines, retained data",
     () => solo({ "mltraining:training": '{"spot":false}', "mltraining:bucket": '{"retain":true,"softDeleteDays":0}' }),
   ],
+  [
+    "solo with a workstation",
+    () => solo({ "mltraining:workstation": '{"dataDiskGb":20,"people":["user:ann@example.org"]}' }),
+  ],
   ["foundation", () => foundation(["mlt-ann", "mlt-bob"])],
   ["student", () => student("mlt-ann")],
+  ["student with a workstation", () => student("mlt-ann", { "mltraining:workstation": "true" })],
 ];
 /** Types that take no labels, and a description. */
 const MARKED =
   /^gcp:(compute\/(network|subnetwork|router|firewall|resourcePolicy)|serviceaccount\/account|projects\/iAMCustomRole):/;
-const LABELLED = ["gcp:storage/bucket:Bucket", "gcp:compute/instanceTemplate:InstanceTemplate"];
+const LABELLED = [
+  "gcp:storage/bucket:Bucket",
+  "gcp:compute/instanceTemplate:InstanceTemplate",
+  "gcp:compute/instance:Instance",
+  "gcp:compute/disk:Disk",
+];
 const PROJECT_IAM = "gcp:projects/iAMMember:IAMMember";
 const ALLOWED_TYPES =
-  /^gcp:(projects\/(service|iAMMember|iAMCustomRole)|compute\/(network|subnetwork|router|routerNat|firewall|instanceTemplate)|storage\/(bucket|bucketIAMMember|bucketObject)|serviceaccount\/account):/;
+  /^gcp:(projects\/(service|iAMMember|iAMCustomRole)|compute\/(network|subnetwork|router|routerNat|firewall|instanceTemplate|instance|instanceIAMMember|disk|resourcePolicy)|iap\/tunnelInstanceIAMMember|storage\/(bucket|bucketIAMMember|bucketObject)|serviceaccount\/(account|iAMMember)):/;
 
 for (const [title, make] of WORLDS) {
   test(`invariants: ${title}`, async () => {
@@ -368,14 +385,16 @@ for (const [title, make] of WORLDS) {
     }
     for (const { inputs, name } of ofType(PROJECT_IAM)) {
       const condition = inputs.condition as { expression: string } | undefined;
-      assert.match(String(inputs.member), /^serviceAccount:/, name);
+      // People see the project, and hold nothing else on it.
+      const person = /openProject/.test(String(inputs.role));
+      assert.match(String(inputs.member), person ? /^user:/ : /^serviceAccount:/, name);
       assert.match(String(inputs.role), /^projects\/my-project\/roles\//, "custom roles only");
       if (condition) assert.match(condition.expression, /startsWith\("[a-z0-9-]+-run-"\)$/, name);
       else
         assert.match(
           String(inputs.role),
-          /watchOperations/,
-          "only the right to follow operations is without a condition",
+          /watchOperations|runSchedules|openProject/,
+          "only rights that no machine's name can narrow are without a condition",
         );
     }
   });
@@ -385,5 +404,6 @@ test("200 students are planned with everything of theirs", async () => {
   const students = Array.from({ length: 200 }, (_, index) => `mlt-s${String(index).padStart(3, "0")}`);
   const { ofType } = await foundation(students);
   assert.equal(ofType("gcp:serviceaccount/account:Account").length, 200);
-  assert.equal(new Set(ofType(PROJECT_IAM).map(({ name }) => name)).size, 400);
+  // Two for each, and one for Google's agent that keeps schedules.
+  assert.equal(new Set(ofType(PROJECT_IAM).map(({ name }) => name)).size, 401);
 });

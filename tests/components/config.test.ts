@@ -54,8 +54,11 @@ test("a project alone is enough, and everything else is a default", () => {
       bootDiskGb: 50,
       bootDiskType: "pd-balanced",
     },
+    runOnUp: undefined,
+    workstation: undefined,
     labels: { app: "ml-training", "mlt-environment": "mlt-dev" },
     warnings: [],
+    notes: [],
   });
 });
 
@@ -172,10 +175,9 @@ test("empty values mean the default, as Pulumi.yaml gives them", () => {
   assert.deepEqual(Object.keys(schema.config).sort(), [...KEYS].sort());
   const defaults: Record<string, string> = {};
   for (const [key, entry] of Object.entries(schema.config)) {
-    assert.ok(
-      entry.type && entry.description && entry.default !== undefined,
-      `${key} lacks type, description or default`,
-    );
+    // A workstation is false, true or an object, which no type of Pulumi's covers.
+    const typed = key === "workstation" ? entry.type === undefined : entry.type !== undefined;
+    assert.ok(typed && entry.description && entry.default !== undefined, `${key} lacks type, description or default`);
     defaults[`mltraining:${key}`] = typeof entry.default === "string" ? entry.default : json(entry.default);
   }
   assert.deepEqual(read(defaults), read());

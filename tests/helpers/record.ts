@@ -146,8 +146,12 @@ export function outputValue<T>(output: pulumi.Output<T>): Promise<T> {
   });
 }
 
-/** The newest image of any family. */
+/** The newest image of any family, and a project's number. */
 export const IMAGE_CALL = {
+  "gcp:organizations/getProject:getProject": ({ projectId }: Record<string, unknown>) => ({
+    projectId,
+    number: "123456789012",
+  }),
   "gcp:compute/getImage:getImage": ({ family, project }: Record<string, unknown>) => ({
     name: `${String(family)}-v20261101`,
     project,

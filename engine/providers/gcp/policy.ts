@@ -6,8 +6,13 @@ import { isObject, type Props, sameValue, text, UNKNOWN } from "./values.ts";
 /** One member of an IAM policy as a resource: read the policy, change one line, write it back under its etag. */
 export interface PolicyMember {
   token: string;
-  /** The input that names what the policy belongs to, and how its id begins. */
-  owner: { property: string; shape: Shape; prefix: (owner: string) => string };
+  /** The input that names what the policy belongs to (or how all of them do), and how its id begins. */
+  owner: {
+    property: string;
+    shape: Shape;
+    prefix: (owner: string) => string;
+    of?: (inputs: Props, context: Context) => string;
+  };
   deleteBeforeReplace?: boolean;
   get(context: Context, owner: string): Promise<Props>;
   set(context: Context, owner: string, policy: Props): Promise<Props>;
@@ -41,7 +46,8 @@ export async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T>
 
 export function policyMember(record: PolicyMember): ResourceType {
   const { token, owner } = record;
-  const ownerOf = (inputs: Props, context: Context) => text(inputs[owner.property] ?? context.place.project);
+  const ownerOf = (inputs: Props, context: Context) =>
+    owner.of?.(inputs, context) ?? text(inputs[owner.property] ?? context.place.project);
 
   function found(context: Context, inputs: Props, policy: Props): Found {
     const { role, member } = inputs;
@@ -101,7 +107,7 @@ export function policyMember(record: PolicyMember): ResourceType {
       const there = bindings.some((binding) => fits(binding, state) && binding.members.includes(text(state.member)));
       if (!policy || !there) return undefined;
       const inputs = Object.fromEntries(
-        [owner.property, "role", "member", "condition"].flatMap((name) =>
+        [...Object.keys(owner.shape), "role", "member", "condition"].flatMap((name) =>
           state[name] === undefined ? [] : [[name, state[name]]],
         ),
       );

@@ -142,7 +142,8 @@ function isLocal(type: ResourceType, path: string): boolean {
 
 /** Inputs that are in no REST body and still mean a call. */
 function actsOnLocal(changes: Change[]): boolean {
-  return changes.some(({ path }) => ["content", "desiredStatus"].includes(path));
+  const acting = ["content", "desiredStatus", "bootDisk", "attachedDisks"];
+  return changes.some(({ path }) => acting.includes(path.split(/[.[]/)[0] as string));
 }
 
 function without(outputs: Props, inputs: Props): Props {

@@ -1,29 +1,41 @@
 import { change } from "../operations.ts";
 import type { Context, ResourceType } from "../resource.ts";
-import { boolean, lastSegment, link, list, map, number, object, string, strings, zonal } from "../schema.ts";
-import { isObject, type Props, text } from "../values.ts";
+import {
+  boolean,
+  lastSegment,
+  link,
+  list,
+  map,
+  number,
+  object,
+  relativeLink,
+  string,
+  strings,
+  zonal,
+} from "../schema.ts";
+import { isObject, type Props, sameValue, text } from "../values.ts";
 import { computeResource } from "./compute-collection.ts";
 import { addStartupScript, machineShape, resolveImage, splitStartupScript } from "./compute-machine.ts";
 
 const bootDisk = object(
   {
     autoDelete: boolean({ default: true }),
-    deviceName: string({ computed: true }),
-    mode: string({ default: "READ_WRITE", oneOf: ["READ_WRITE", "READ_ONLY"] }),
-    source: link("zones/{zone}/disks", { computed: true }),
+    deviceName: string({ computed: true, forceNew: true }),
+    mode: string({ default: "READ_WRITE", oneOf: ["READ_WRITE", "READ_ONLY"], forceNew: true }),
+    source: link("zones/{zone}/disks", { computed: true, forceNew: true }),
     initializeParams: object(
       {
-        image: string({ rest: "sourceImage", computed: true }),
+        image: string({ rest: "sourceImage", computed: true, forceNew: true }),
         size: number({ rest: "diskSizeGb", int64: true, computed: true }),
-        type: zonal("diskTypes", { rest: "diskType", computed: true }),
+        type: zonal("diskTypes", { rest: "diskType", computed: true, forceNew: true }),
         labels: map(),
-        provisionedIops: number({ int64: true, computed: true }),
-        provisionedThroughput: number({ int64: true, computed: true }),
+        provisionedIops: number({ int64: true, computed: true, forceNew: true }),
+        provisionedThroughput: number({ int64: true, computed: true, forceNew: true }),
       },
       { computed: true },
     ),
   },
-  { required: true, forceNew: true, rest: "disks", local: true },
+  { required: true, rest: "disks", local: true },
 );
 
 const DOING = "Instance to be updated";
@@ -55,11 +67,11 @@ const base = computeResource({
         deviceName: string({ computed: true }),
         mode: string({ default: "READ_WRITE" }),
       },
-      { local: true, forceNew: true },
+      { local: true },
     ),
     scratchDisks: list({ interface: string({ required: true }) }, { local: true, forceNew: true }),
     metadataStartupScript: string({ local: true, forceNew: true }),
-    resourcePolicies: string({ forceNew: true, encode: (value) => [value], decode: (value) => (value as string[])[0] }),
+    resourcePolicies: string({ encode: (value) => [value], decode: (value) => (value as string[])[0] }),
     deletionProtection: boolean(),
     allowStoppingForUpdate: boolean({ local: true }),
     desiredStatus: string({ local: true, oneOf: ["RUNNING", "TERMINATED", "SUSPENDED"] }),
@@ -109,17 +121,21 @@ async function disksOf(context: Context, inputs: Props): Promise<Props[]> {
       labels: parameters.labels,
     };
   }
-  const attached = ((inputs.attachedDisks as Props[] | undefined) ?? []).map((disk) => ({
-    autoDelete: false,
-    ...disk,
-  }));
   const scratch = ((inputs.scratchDisks as Props[] | undefined) ?? []).map((disk) => ({
     type: "SCRATCH",
     autoDelete: true,
     interface: disk.interface,
     initializeParams: { diskType: zonePath(context, "diskTypes", "local-ssd") },
   }));
-  return [first, ...attached, ...scratch];
+  return [first, ...attachedBodies(context, inputs), ...scratch];
+}
+
+function attachedBodies(context: Context, inputs: Props): Props[] {
+  return ((inputs.attachedDisks as Props[] | undefined) ?? []).map((disk) => ({
+    autoDelete: false,
+    ...disk,
+    source: relativeLink(text(disk.source), "zones/{zone}/disks", context.place),
+  }));
 }
 
 function zonePath(context: Context, collection: string, name: unknown): string {
@@ -146,10 +162,80 @@ async function updateInstance(
     const fingerprint = isObject(now.tags) ? now.tags.fingerprint : undefined;
     await post("setTags", { items: [], ...(body.tags as Props | undefined), fingerprint });
   }
+  if (changed.has("resourcePolicies")) {
+    const before = (now.resourcePolicies as string[] | undefined) ?? [];
+    if (before.length > 0) await post("removeResourcePolicies", { resourcePolicies: before });
+    if (body.resourcePolicies) await post("addResourcePolicies", { resourcePolicies: body.resourcePolicies });
+  }
+  if (changed.has("networkInterfaces")) await updateAddresses(context, id, now, body);
+  if (changed.has("bootDisk")) await updateBootDisk(context, id, now, news);
+  if (changed.has("attachedDisks")) await updateAttachedDisks(context, id, now, news);
   if (changed.has("deletionProtection")) {
     await post(`setDeletionProtection?deletionProtection=${news.deletionProtection === true}`, {});
   }
   await updateStopped(context, id, news, changed, body, text(now.status));
+}
+
+/** Public addresses come and go in place: the old ones are deleted, the new ones added. */
+async function updateAddresses(context: Context, id: string, now: Props, body: Props): Promise<void> {
+  const nics = (now.networkInterfaces as Props[] | undefined) ?? [];
+  const wanted = (body.networkInterfaces as Props[] | undefined) ?? [];
+  for (const [index, nic] of nics.entries()) {
+    const [before, after] = [nic.accessConfigs, wanted[index]?.accessConfigs].map((list) => (list as Props[]) ?? []);
+    const networkInterface = encodeURIComponent(text(nic.name));
+    for (const { name } of before ?? []) {
+      const query = `networkInterface=${networkInterface}&accessConfig=${encodeURIComponent(text(name))}`;
+      await change(context, "POST", `${id}/deleteAccessConfig?${query}`, undefined, "old access_config to delete");
+    }
+    for (const config of after ?? []) {
+      const added = { type: "ONE_TO_ONE_NAT", name: "External NAT", ...config };
+      const path = `${id}/addAccessConfig?networkInterface=${networkInterface}`;
+      await change(context, "POST", path, added, "new access_config to add");
+    }
+  }
+}
+
+async function updateBootDisk(context: Context, id: string, now: Props, news: Props): Promise<void> {
+  const autoDelete = (news.bootDisk as Props | undefined)?.autoDelete !== false;
+  const boot = ((now.disks as Props[] | undefined) ?? []).find((each) => each.boot === true);
+  const path = /(projects\/.+)$/.exec(text(boot?.source))?.[1];
+  const parameters = ((news.bootDisk as Props | undefined)?.initializeParams as Props | undefined) ?? {};
+  if (!path) return;
+  if (boot?.autoDelete !== autoDelete) {
+    const query = `autoDelete=${autoDelete}&deviceName=${encodeURIComponent(text(boot?.deviceName))}`;
+    await change(context, "POST", `${id}/setDiskAutoDelete?${query}`, undefined, "changing auto_delete");
+  }
+  const disk = await context.client.get("compute", path);
+  if (parameters.size !== undefined && text(parameters.size) !== text(disk.sizeGb)) {
+    await change(context, "POST", `${path}/resize`, { sizeGb: text(parameters.size) }, "Disk to be updated");
+  }
+  if (!sameValue(disk.labels ?? {}, parameters.labels ?? {})) {
+    const { labelFingerprint } = disk;
+    await change(context, "POST", `${path}/setLabels`, { labels: parameters.labels ?? {}, labelFingerprint }, DOING);
+  }
+}
+
+/** What differs is detached and attached again, by its device's name, as the real provider does. */
+async function updateAttachedDisks(context: Context, id: string, now: Props, news: Props): Promise<void> {
+  const there = ((now.disks as Props[] | undefined) ?? []).filter((each) => !each.boot && each.type !== "SCRATCH");
+  const wanted = attachedBodies(context, news);
+  const same = (left: Props, right: Props) =>
+    tail(left.source) === tail(right.source) &&
+    (left.mode ?? "READ_WRITE") === (right.mode ?? "READ_WRITE") &&
+    (right.deviceName === undefined || left.deviceName === right.deviceName);
+  for (const disk of there) {
+    if (wanted.some((each) => same(disk, each))) continue;
+    const path = `${id}/detachDisk?deviceName=${encodeURIComponent(text(disk.deviceName))}`;
+    await change(context, "POST", path, undefined, "detaching disk");
+  }
+  for (const disk of wanted) {
+    if (there.some((each) => same(each, disk))) continue;
+    await change(context, "POST", `${id}/attachDisk`, disk, "attaching disk");
+  }
+}
+
+function tail(link: unknown): string | undefined {
+  return /(projects\/.+)$/.exec(text(link))?.[1];
 }
 
 async function updateStopped(

@@ -10,7 +10,22 @@ async function setLabels(context: Context, id: string, body: Props): Promise<voi
   await change(context, "POST", `${id}/setLabels`, { labels: body.labels ?? {}, labelFingerprint }, "labels to be set");
 }
 
-const disk = computeResource({
+/** The real provider takes a disk from its machines before it deletes it. */
+async function detach(context: Context, id: string): Promise<void> {
+  const disk = await context.client.find("compute", id);
+  for (const user of (disk?.users as string[] | undefined) ?? []) {
+    const machine = /(projects\/.+)$/.exec(user)?.[1];
+    const instance = machine === undefined ? undefined : await context.client.find("compute", machine);
+    const disks = (instance?.disks as Props[] | undefined) ?? [];
+    const mine = disks.filter(({ source }) => text(source).endsWith(id));
+    for (const { deviceName } of mine) {
+      const path = `${machine}/detachDisk?deviceName=${encodeURIComponent(text(deviceName))}`;
+      await change(context, "POST", path, undefined, "disk to be detached");
+    }
+  }
+}
+
+const diskType = computeResource({
   token: "gcp:compute/disk:Disk",
   collection: "disks",
   scope: "zone",
@@ -41,6 +56,19 @@ const disk = computeResource({
       await change(context, "POST", `${id}/resize`, { sizeGb: String(news.size) }, "Disk to be updated");
   },
 });
+
+const disk: ResourceType = {
+  ...diskType,
+  // Disks grow in place and never shrink: a smaller one is another.
+  async adjust(_context, outputs, news, changes) {
+    const shrinks = news.size !== undefined && Number(news.size) < Number(outputs.size ?? 0);
+    return changes.map((each) => (each.path === "size" && shrinks ? { ...each, replace: true } : each));
+  },
+  async delete(context, id, state) {
+    await detach(context, id);
+    await diskType.delete(context, id, state);
+  },
+};
 
 const address = computeResource({
   token: "gcp:compute/address:Address",

@@ -1,7 +1,7 @@
 import { ApiError, unlessGone } from "../client.ts";
 import { policyMember } from "../policy.ts";
 import type { Context, Found, ResourceType } from "../resource.ts";
-import { boolean, fromRest, type Shape, string, strings } from "../schema.ts";
+import { boolean, fromRest, lastSegment, link, type Shape, string, strings } from "../schema.ts";
 import { type Props, text } from "../values.ts";
 
 const accountShape: Shape = {
@@ -99,6 +99,40 @@ const accountIamMember = policyMember({
   set: (context, name, policy) => context.client.post("iam", `${name}:setIamPolicy`, { policy }),
 });
 
+/** The parts of an instance's name, as both kinds of members take them. */
+const instanceShape = (name: string): Shape => ({
+  [name]: link("zones/{zone}/instances", { required: true, forceNew: true, local: true }),
+  project: string({ forceNew: true, computed: true, local: true }),
+  zone: string({ forceNew: true, computed: true, local: true }),
+});
+
+const instanceMember = policyMember({
+  token: "gcp:compute/instanceIAMMember:InstanceIAMMember",
+  owner: {
+    property: "instanceName",
+    shape: instanceShape("instanceName"),
+    prefix: (name) => name,
+    of: (inputs, { place }) =>
+      `projects/${place.project}/zones/${place.zone}/instances/${lastSegment(inputs.instanceName)}`,
+  },
+  get: (context, name) => context.client.get("compute", `${name}/getIamPolicy`, { optionsRequestedPolicyVersion: "3" }),
+  set: (context, name, policy) => context.client.post("compute", `${name}/setIamPolicy`, { policy }),
+});
+
+const tunnelMember = policyMember({
+  token: "gcp:iap/tunnelInstanceIAMMember:TunnelInstanceIAMMember",
+  owner: {
+    property: "instance",
+    shape: instanceShape("instance"),
+    prefix: (name) => name,
+    of: (inputs, { place }) =>
+      `projects/${place.project}/iap_tunnel/zones/${place.zone}/instances/${lastSegment(inputs.instance)}`,
+  },
+  get: (context, name) =>
+    context.client.post("iap", `${name}:getIamPolicy`, { options: { requestedPolicyVersion: 3 } }),
+  set: (context, name, policy) => context.client.post("iap", `${name}:setIamPolicy`, { policy }),
+});
+
 const roleShape: Shape = {
   roleId: string({ forceNew: true, computed: true, local: true, pattern: /^[a-zA-Z0-9_.]{3,64}$/ }),
   project: string({ forceNew: true, computed: true, local: true }),
@@ -160,4 +194,4 @@ const customRole: ResourceType = {
   },
 };
 
-export const iamTypes: ResourceType[] = [account, accountIamMember, customRole];
+export const iamTypes: ResourceType[] = [account, accountIamMember, instanceMember, tunnelMember, customRole];
