@@ -12,6 +12,14 @@ const collection = (plural: string): RegExp => new RegExp(`^/compute/.*/${plural
 
 export const NOTES: readonly Note[] = [
   {
+    group: "Storage: XML API",
+    routes: /^\/storage-xml\//,
+    callers: "gcsfuse",
+    modelled:
+      "reading an object, with ranges and generation (from guests only, at `https://storage.googleapis.com/BUCKET/OBJECT`)",
+    notModelled: "everything else of the XML API",
+  },
+  {
     group: "Storage control",
     routes: /^\/google\.storage\.control\.v2\./,
     callers: "gcsfuse",
@@ -210,6 +218,23 @@ export const NOTES: readonly Note[] = [
     notModelled: "reading them",
   },
   {
+    group: "Identity-Aware Proxy",
+    routes: /^\/iap\//,
+    callers: "provider, gcloud",
+    modelled:
+      "policies of tunnels to single instances; the tunnels themselves (`ws://…/tunnel/v4/connect`, Google's relay protocol, with a token): decided by `iap.tunnelInstances.accessViaIAP` and the network's firewall rules, into the guest's own network address on any port",
+    notModelled:
+      "policies of zones and of the whole project's tunnels, destination groups, web backends; a broken tunnel is not taken up again",
+  },
+  {
+    group: "OS Login",
+    routes: /^\/oslogin\//,
+    callers: "gcloud, mlt",
+    modelled:
+      "login profiles, keys with their end; guests' own Google programs ask the metadata server for accounts, keys and the right to log in (`osLogin`, `osAdminLogin`, `actAs` on the machine's account)",
+    notModelled: "user ids above 59,999, POSIX groups, security keys, certificates, members outside the organization",
+  },
+  {
     group: "Packages",
     routes: /^\/packages\//,
     callers: "guests' apt",
@@ -237,5 +262,8 @@ export const CLIENT_NOTES: readonly [client: string, note: string][] = [
     "set `GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT=false`, or it tries gRPC for a minute at each bucket; make buckets with `mkdir(name, acl=None, default_acl=None)`",
   ],
   ["Python `transfer_manager.upload_chunks_concurrently`", "needs XML multipart uploads: 501; `upload_many` works"],
-  ["`gcloud compute ssh`, IAP tunnels", "nothing listens: a guest's ports are reached by nobody"],
+  [
+    "Google's own `gcloud compute start-iap-tunnel`",
+    "add `--iap-tunnel-url-override=ws://HOST:PORT/tunnel/v4`; the `gcloud` that `mlt local start` puts on the path does it by itself",
+  ],
 ];

@@ -140,6 +140,12 @@ function caller(cloud: Cloud, door: Door, raw: IncomingMessage, query: URLSearch
   return principal;
 }
 
+/** The caller by the token in the header, where nothing else will do. */
+export function bearer({ tokens }: Cloud, { headers }: IncomingMessage): Principal | undefined {
+  const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  return token ? tokens.read(token) : undefined;
+}
+
 function emailOf(principal: Principal): string | undefined {
   return "email" in principal ? principal.email : undefined;
 }

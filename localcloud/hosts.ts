@@ -12,6 +12,7 @@ const STORAGE: ServiceName = { name: "storage", api: "storage.googleapis.com" };
 
 const FIRST_SEGMENTS: Record<string, ServiceName> = {
   storage: STORAGE,
+  "storage-xml": STORAGE,
   upload: STORAGE,
   resumable: STORAGE,
   download: STORAGE,
@@ -23,6 +24,8 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
   crm: { name: "resourcemanager", api: "cloudresourcemanager.googleapis.com" },
   su: { name: "serviceusage", api: "serviceusage.googleapis.com" },
   logging: { name: "logging", api: "logging.googleapis.com" },
+  iap: { name: "iap", api: "iap.googleapis.com" },
+  oslogin: { name: "oslogin", api: "oslogin.googleapis.com" },
   oauth2: { name: "oauth2" },
   packages: { name: "packages", public: true },
   local: { name: "local" },
@@ -46,6 +49,8 @@ const PREFIXES: Record<string, string> = {
   "serviceusage.googleapis.com": "/su",
   "oauth2.googleapis.com": "/oauth2",
   "logging.googleapis.com": "/logging",
+  "iap.googleapis.com": "/iap",
+  "oslogin.googleapis.com": "/oslogin",
   "packages.cloud.google.com": "/packages",
 };
 
@@ -55,8 +60,15 @@ export function isGoogleHost(host: string): boolean {
 
 /** The local path for a call to one of Google's host names; `undefined` for a host that is not served. */
 export function pathForHost(host: string, rawPath: string): string | undefined {
+  if (host === "storage.googleapis.com" && serviceOf(rawPath) === undefined) return xmlPath(rawPath);
   const prefix = Object.hasOwn(PREFIXES, host) ? PREFIXES[host] : undefined;
   return prefix === undefined ? undefined : prefix + rawPath;
+}
+
+/** The XML API has buckets at the root of its host: `/BUCKET/OBJECT`, where the object's name may hold slashes. */
+function xmlPath(rawPath: string): string {
+  const [bucket = "", ...name] = rawPath.replace(/^\//, "").split("/");
+  return `/storage-xml/${bucket}${name.length > 0 ? `/${name.join("%2F")}` : ""}`;
 }
 
 /**

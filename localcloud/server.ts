@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { controlRouter } from "./control.ts";
 import { type AccessSettings, createAccess } from "./core/access/decide.ts";
 import type { Cloud } from "./core/cloud.ts";
@@ -9,7 +10,7 @@ import { Faults } from "./core/faults.ts";
 import type { Router } from "./core/http.ts";
 import { State } from "./core/state.ts";
 import { Tokens } from "./core/tokens.ts";
-import { createFront } from "./front.ts";
+import { bearer, createFront } from "./front.ts";
 import { forProgramsOnly } from "./guard.ts";
 import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
 import { lockState } from "./lock.ts";
@@ -18,7 +19,10 @@ import { operatorMetadata } from "./operator-metadata.ts";
 import { computeService } from "./services/compute/index.ts";
 import { Machines } from "./services/compute/machines.ts";
 import { iamService } from "./services/iam/index.ts";
+import { iapService } from "./services/iap/index.ts";
+import { tunnelListener } from "./services/iap/tunnel.ts";
 import { loggingService } from "./services/logging/index.ts";
+import { osLoginService } from "./services/oslogin/index.ts";
 import { packagesService } from "./services/packages/index.ts";
 import { resourceManagerService } from "./services/resourcemanager/index.ts";
 import { ensureProject } from "./services/resourcemanager/projects.ts";
@@ -108,10 +112,12 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
   });
   routers.push(storageService(cloud), computeService(cloud, machines), ...iamService(cloud));
   routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
-  routers.push(packagesService(cloud));
+  routers.push(packagesService(cloud), iapService(cloud), osLoginService(cloud));
 
   const { ports = {} } = options;
-  const closed = await listen(createFront(front, "closed"), ports.closed);
+  // Only at the door that asks for a token: a page in a browser can open a WebSocket to anywhere, but send none with it.
+  const tunnels = tunnelListener({ cloud, machines, caller: (request) => bearer(cloud, request) });
+  const closed = await listen(createFront(front, "closed"), ports.closed, tunnels);
   const open = await listen(forProgramsOnly(createFront(front, "open")), ports.open);
   const metadata = await listen(
     forProgramsOnly(createMetadataServer(operatorMetadata(cloud, { project, projectNumber }))),
@@ -161,10 +167,22 @@ interface Listening {
 }
 
 /** Loopback only: nothing of this cloud can be reached from another machine. */
-async function listen(listener: RequestListener, port = 0): Promise<Listening> {
+async function listen(
+  listener: RequestListener,
+  port = 0,
+  upgrade?: ReturnType<typeof tunnelListener>,
+): Promise<Listening> {
   // Idle connections stay open for minutes, as Google's do: Node's five seconds end some of them just when a client
   // that was kept waiting by a busy machine sends its next call.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 240_000 }, listener);
+  const upgraded = new Set<Duplex>();
+  if (upgrade) {
+    server.on("upgrade", (request, stream, head) => {
+      upgraded.add(stream);
+      stream.once("close", () => upgraded.delete(stream));
+      upgrade(request, stream, head);
+    });
+  }
   await bind(server, port).catch((error: NodeJS.ErrnoException) => {
     if (port === 0 || error.code !== "EADDRINUSE") throw error;
     return bind(server, 0);
@@ -175,6 +193,7 @@ async function listen(listener: RequestListener, port = 0): Promise<Listening> {
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const stream of upgraded) stream.destroy();
       }),
   };
 }

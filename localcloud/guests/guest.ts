@@ -81,5 +81,7 @@ export const GOOGLE_HOSTS = [
   "serviceusage.googleapis.com",
   "oauth2.googleapis.com",
   "logging.googleapis.com",
+  "iap.googleapis.com",
+  "oslogin.googleapis.com",
   "packages.cloud.google.com",
 ] as const;

@@ -25,6 +25,11 @@ export interface MetadataServerOptions {
   identityToken?: (audience: string, account: string) => string;
   /** Is told of every request before it is answered; may throw an error, or have the connection broken. */
   meet?: (request: { method: string; path: string; query: string }) => Promise<"call" | "answer" | undefined>;
+  /** OS Login, as Google's programs on the machine ask for it; absent: there is none. */
+  osLogin?: {
+    profiles(by: { username?: string; uid?: string }): object[];
+    authorize(email: string, policy: string): boolean;
+  };
   /** Absent: the guest has no guest attributes. */
   putGuestAttribute?: (namespace: string, key: string, value: string) => void;
 }
@@ -83,6 +88,7 @@ async function answer(
   if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "Method not allowed.");
   return (
     accountAnswer(options, inside, query) ??
+    osLoginAnswer(options.osLogin, inside, query) ??
     treeAnswer(options, inside, { query, folder: rawPath.endsWith("/"), rawQuery }, response)
   );
 }
@@ -108,6 +114,24 @@ function accountAnswer(options: MetadataServerOptions, path: string[], query: UR
   const audience = query.get("audience");
   if (!audience) return failure(400, "non-empty audience parameter required");
   return { status: 200, body: options.identityToken(audience, account) };
+}
+
+/** `oslogin/users` and `oslogin/authorize`: what Google's name service, PAM and SSH programs in a guest ask. */
+function osLoginAnswer(
+  osLogin: MetadataServerOptions["osLogin"],
+  [root, what, ...rest]: string[],
+  query: URLSearchParams,
+): Answer | undefined {
+  if (root !== "oslogin" || !osLogin || rest.length > 0) return undefined;
+  const asJson = (body: object): Answer => ({ status: 200, body: JSON.stringify(body), type: "application/json" });
+  if (what === "users") {
+    const [username, uid] = [query.get("username") ?? undefined, query.get("uid") ?? undefined];
+    const found = osLogin.profiles({ username, uid });
+    if ((username || uid) && found.length === 0) return failure(404, "The user was not found.");
+    return asJson({ loginProfiles: found, nextPageToken: "0" });
+  }
+  if (what !== "authorize") return undefined;
+  return asJson({ success: osLogin.authorize(query.get("email") ?? "", query.get("policy") ?? "") });
 }
 
 interface Asked {

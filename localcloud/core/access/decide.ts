@@ -33,7 +33,7 @@ export function createAccess(options: AccessOptions): Access {
   function allowed(principal: Principal, permission: string, resource: Resource): boolean {
     if (!PERMISSIONS.has(permission)) throw notModelled(`the permission ${permission}`);
     if (principal.kind === "operator") return true;
-    if (principal.kind === "serviceAccount") {
+    if (principal.kind === "serviceAccount" && !isServiceAgent(principal.email)) {
       const account = serviceAccount(state, principal.email);
       if (!account || account.disabled) return false;
       if (principal.uniqueId !== undefined && principal.uniqueId !== account.uniqueId) return false;
@@ -81,6 +81,11 @@ export function createAccess(options: AccessOptions): Access {
       throw principal.kind === "anonymous" ? unauthenticated() : forbidden(principal, permission, resource);
     },
   };
+}
+
+/** Google's own accounts, with which its services work in a project: nobody makes them. */
+export function isServiceAgent(email: string): boolean {
+  return /^service-\d+@[a-z0-9-]+\.iam\.gserviceaccount\.com$/.test(email);
 }
 
 /** The permissions of a role in force; none for a deleted custom role. */

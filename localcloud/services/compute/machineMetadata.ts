@@ -2,6 +2,7 @@ import { serviceAccount } from "../../core/access/records.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { GoogleError } from "../../core/errors.ts";
 import type { MetadataServerOptions } from "../../metadata/server.ts";
+import { loginProfiles } from "../oslogin/users.ts";
 import { split } from "./links.ts";
 import type { Machines } from "./machines.ts";
 import type { Instance } from "./types.ts";
@@ -24,6 +25,7 @@ export function machineMetadata(machines: Machines, cloud: Cloud, path: string, 
       const uniqueId = serviceAccount(cloud.state, found.email)?.uniqueId;
       return cloud.tokens.issue({ kind: "serviceAccount", email: found.email, uniqueId });
     },
+    osLogin: loginProfiles(cloud, path),
     putGuestAttribute: (namespace, key, value) => {
       if (instance() && !machines.guestAttributesOn(path)) {
         throw new GoogleError(403, "forbidden", "Guest attributes endpoint access is disabled.");

@@ -132,6 +132,7 @@ export const IDENTITY_ROLES: RoleTable = {
 
 /** Roles of the services that an environment only writes to. */
 export const OPERATIONS_ROLES: RoleTable = {
+  "roles/iap.admin": of("IAP Policy Admin", "iap.tunnelInstances.getIamPolicy", "iap.tunnelInstances.setIamPolicy"),
   "roles/iap.tunnelResourceAccessor": of("IAP-secured Tunnel User", "iap.tunnelInstances.accessViaIAP"),
   "roles/logging.logWriter": of("Logs Writer", "logging.logEntries.create", "logging.logEntries.route"),
   "roles/logging.viewer": of(
