@@ -20,6 +20,14 @@ export const NOTES: readonly Note[] = [
     notModelled: "everything else of the XML API",
   },
   {
+    group: "Storage: XML API",
+    routes: /^\/storage-xml\//,
+    callers: "gcsfuse",
+    modelled:
+      "reading an object, with ranges and generation (from guests only, at `https://storage.googleapis.com/BUCKET/OBJECT`)",
+    notModelled: "everything else of the XML API",
+  },
+  {
     group: "Storage control",
     routes: /^\/google\.storage\.control\.v2\./,
     callers: "gcsfuse",

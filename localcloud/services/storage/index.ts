@@ -15,6 +15,7 @@ import { resumableRoutes } from "./resumable.ts";
 import type { Service } from "./service.ts";
 import { storeOf } from "./store.ts";
 import { uploadRoutes } from "./upload.ts";
+import { xmlRoutes } from "./xml.ts";
 
 export { type BilledBytes, billedBytes } from "./billing.ts";
 
@@ -33,6 +34,7 @@ export function storageService(cloud: Cloud): Router {
   copyRoutes(router, service);
   uploadRoutes(router, service);
   resumableRoutes(router, service);
+  xmlRoutes(router, service);
   batchRoutes(router);
   return router;
 }
