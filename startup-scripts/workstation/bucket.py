@@ -110,7 +110,6 @@ def configure(bucket: str) -> bool:
     """Writes what the unit reads. Whether anything is new."""
     for folder in (CACHE, os.path.join(CACHE, "files"), os.path.join(CACHE, "unwritten")):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        os.chown(folder, UID, UID)
     # While nothing is mounted nobody can write here by mistake.
     if not os.path.isdir(MOUNT):
         os.makedirs(MOUNT)
@@ -118,15 +117,6 @@ def configure(bucket: str) -> bool:
     changed = write(os.path.join(SETTINGS, "bucket.env"), f"BUCKET={bucket}\n")
     text = json.dumps(settings(memory_mb(), disk_mb(CACHE)), indent=1) + "\n"
     changed |= write(os.path.join(SETTINGS, "gcsfuse.yaml"), text)
-    # gcsfuse runs as `ml`, and only then may others see what it mounts.
-    fuse = root("/etc/fuse.conf")
-    try:
-        with open(fuse, encoding="utf-8") as file:
-            lines = file.read()
-    except FileNotFoundError:
-        lines = ""
-    if not re.search(r"^user_allow_other\s*$", lines, re.MULTILINE):
-        write(fuse, lines + ("" if lines.endswith("\n") or not lines else "\n") + "user_allow_other\n")
     return changed
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from . import places
 from .places import JUPYTER_PORT, TENSORBOARD_PORT, UID, write
 from .ports import answers, holder
-from .tools import StepFailed, capture, last_line, run
+from .tools import StepFailed, capture, run, words_of
 
 JUPYTER_UNIT = "mlt-jupyter.service"
 TENSORBOARD_UNIT = "mlt-tensorboard.service"
@@ -52,8 +52,7 @@ def start(unit: str, port: int, name: str) -> None:
     end = time.monotonic() + START_SECONDS
     while not answers(port):
         if restarts(unit) > 1 or time.monotonic() > end:
-            said = last_line(capture(["journalctl", "--unit", unit, "--lines", "20", "--output", "cat", "--no-pager"])[1])
-            raise StepFailed(f"{name} does not answer on port {port}: {said}; see journalctl -u {unit}")
+            raise StepFailed(f"{name} does not answer on port {port}: {words_of(unit)}; see journalctl -u {unit}")
         time.sleep(0.1)
 
 

@@ -14,7 +14,7 @@ from . import account, bucket, config, disk, environments, gpu, places, servers
 from .cloud import Cloud, CloudError, Metadata
 from .state import State, log_line
 from .status import Publisher
-from .tools import StepFailed, capture
+from .tools import StepFailed, capture, words_of
 
 # How long the first mount is waited for; the unit goes on trying after that.
 MOUNT_SECONDS = 15.0
@@ -94,9 +94,7 @@ def mount(name: str, note: Callable[[str], None]) -> None:
     """The unit is started whatever happens: a bucket that cannot be reached now is mounted when it can."""
     changed = bucket.configure(name)
     if not bucket.start(changed, MOUNT_SECONDS):
-        code, said = capture(["journalctl", "--unit", bucket.UNIT, "--lines", "1", "--output", "cat", "--no-pager"])
-        why = said if code == 0 and said else "gcsfuse has not said why"
-        raise StepFailed(f"gs://{name} is not mounted yet, and is tried again every few seconds: {why}")
+        raise StepFailed(f"gs://{name} is not mounted yet, and is tried again every few seconds: {words_of(bucket.UNIT)}")
 
 
 def driver(note: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -71,6 +72,14 @@ def last_line(text: str) -> str:
     # apt and pip say the cause in lines of their own and then talk on.
     marked = [line for line in lines if line.startswith(("E:", "ERROR:"))]
     return one_line((marked or lines or ["it said nothing"])[-1], 200)
+
+
+def words_of(unit: str) -> str:
+    """What a unit's program said last of its trouble, without what systemd says of it."""
+    code, said = capture(["journalctl", f"_SYSTEMD_UNIT={unit}", "--lines", "30", "--output", "cat", "--no-pager", "--quiet"])
+    lines = [line for line in said.split("\n") if line.strip()] if code == 0 else []
+    blaming = [line for line in lines if re.search(r"\b\w*Error\b|\berror\b", line)]
+    return one_line((blaming or lines or ["it has not said why"])[-1], 300)
 
 
 def capture(command: list[str], seconds: float = 30) -> tuple[int, str]:
