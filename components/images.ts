@@ -62,13 +62,6 @@ export function chooseImage(text: string | undefined, project: string): ImageChe
   return { image, problems, warnings };
 }
 
-/** Whether updates have ended on `today` (`yyyy-mm-dd`), in words; `undefined` if not. */
-export function imageAge(image: ImageChoice, today: string): string | undefined {
-  const until = image.known?.supportedUntil;
-  if (!until || until >= today) return undefined;
-  return `${image.family} has had no security updates since ${until}`;
-}
-
 /** So long before a family's end it is told. */
 const NOTICE_DAYS = 60;
 

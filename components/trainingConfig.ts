@@ -2,7 +2,7 @@ import { allZones, REGIONS, regionOf, zonesOf } from "../catalog/zones.ts";
 import { nearest } from "../training/nearest.ts";
 import { type AttachedGpu, planMachine } from "./accelerators.ts";
 import { DEFAULTS, type TrainingInput } from "./configSchema.ts";
-import { chooseImage, type ImageChoice, imageAge } from "./images.ts";
+import { chooseImage, type ImageChoice, imageSupport } from "./images.ts";
 import { checkMachineType } from "./machineTypes.ts";
 
 /** Training machines, checked and complete. */
@@ -67,8 +67,9 @@ export function readTraining(
   const chosen = chooseImage(settings.image, project);
   problems.push(...chosen.problems.map((problem) => `image ${problem}`));
   warnings.push(...chosen.warnings.map((warning) => `image: ${warning}`));
-  const old = imageAge(chosen.image, new Date().toISOString().slice(0, 10));
-  if (old) warnings.push(`image: ${old}`);
+  const support = imageSupport(chosen.image, new Date().toISOString().slice(0, 10));
+  if (support.problem) problems.push(`image ${support.problem}`);
+  if (support.warning) warnings.push(`image: ${support.warning}`);
   const { known } = chosen.image;
   if (known && plan.architecture && known.architecture !== plan.architecture) {
     problems.push(

@@ -146,12 +146,15 @@ test("images: family of the catalog, exact name, own family, family past its end
   assert.deepEqual(image("projects/p-12345/global/images/family/fam")?.image, { project: "p-12345", family: "fam" });
   assert.deepEqual(image("my-family")?.image, { project: "my-project", family: "my-family" });
   assert.equal(image("debian-13")?.image.project, "debian-cloud");
-  const old = read({
-    "mltraining:training": json({ image: "common-cu128-ubuntu-2204-nvidia-570", machineType: "g2-standard-4" }),
-  });
-  assert.deepEqual(old.warnings, [
-    "mltraining:training.image: common-cu128-ubuntu-2204-nvidia-570 has had no security updates since 2026-04-13",
-  ]);
+  assert.deepEqual(
+    problems({
+      "gcp:project": "my-project",
+      "mltraining:training": json({ image: "common-cu128-ubuntu-2204-nvidia-570", machineType: "g2-standard-4" }),
+    }),
+    [
+      "mltraining:training.image must not be common-cu128-ubuntu-2204-nvidia-570: it has had no security updates since 2026-04-13; take common-cu129-ubuntu-2404-nvidia-580",
+    ],
+  );
 });
 
 test("training can be switched off", () => {
