@@ -69,6 +69,7 @@ export class Compute {
     this.machines = machines;
     this.operations = new Operations({ state: cloud.state, collection: "compute.operations", now: cloud.now, link });
     machines.closing.push(() => this.operations.settled());
+    machines.onPreempted = (path, { id }) => this.#tellPreemption(path, id);
     this.#requests = cloud.state.collection<string>("compute.requests");
     this.#policies = cloud.state.collection<Policy>("compute.policies");
     // Their copy was interrupted with the server that made it.
@@ -219,6 +220,13 @@ export class Compute {
       "SERVICE_ACCOUNT_ACCESS_DENIED",
       `The user does not have access to service account '${email}'. User: '${userOf(call.principal)}'. Ask a project owner to grant you the iam.serviceAccountUser role on the service account`,
     );
+  }
+
+  /** Google's own operation, by which anybody sees afterwards that a machine was taken back (general knowledge). */
+  #tellPreemption(target: string, targetId: string): void {
+    const { project, place } = split(target);
+    const type = "compute.instances.preempted";
+    this.operations.start({ project, place, type, target, targetId, user: "system", run: () => {} });
   }
 
   policies(): Collection<Policy> {

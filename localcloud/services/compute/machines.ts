@@ -14,16 +14,7 @@ import { pathOf, split } from "./links.ts";
 import type { MachineRecord } from "./machineRecord.ts";
 import { metadataTree, projectAttributes } from "./metadataTree.ts";
 import { inUse } from "./networks.ts";
-import {
-  CUT_MS,
-  deadline,
-  emptyGuest,
-  guestAttributesEnabled,
-  PREEMPTION_GRACE_MS,
-  pause,
-  STOP_GRACE_MS,
-  TICK_MS,
-} from "./power.ts";
+import { CUT_MS, deadline, emptyGuest, guestAttributesEnabled, pause, shutdownMs, TICK_MS } from "./power.ts";
 import { Listeners, Queues } from "./queues.ts";
 import { type SerialLog, SerialLogs } from "./serial.ts";
 import type { AttachedDisk, Disk, Instance } from "./types.ts";
@@ -57,6 +48,8 @@ export class Machines {
   #closed = false;
   /** Waited for when the local cloud closes: operations write their end. */
   readonly closing: (() => Promise<void>)[] = [];
+  /** Writes the operation down that tells of a preemption; set by who has the operations. */
+  onPreempted: (path: string, instance: Instance) => void = () => {};
 
   constructor(options: MachinesOptions) {
     this.#options = options;
@@ -209,17 +202,17 @@ export class Machines {
       this.#note(path, { terminateAt: undefined });
       const instance = this.#instances.get(path);
       this.#cloud.log(`${instance?.name}: its time limit is reached`);
-      this.#queues.later(path, () => this.#end(path, STOP_GRACE_MS, instance?.scheduling.instanceTerminationAction));
+      this.#queues.later(path, () => this.#end(path, instance?.scheduling.instanceTerminationAction));
     }
   }
 
   /** Power button, then the power cut, then the termination action. */
-  async #end(path: string, graceMs: number, action: "STOP" | "DELETE" = "STOP"): Promise<void> {
+  async #end(path: string, action: "STOP" | "DELETE" = "STOP", graceMs?: number): Promise<void> {
     await this.#shutDown(path, graceMs);
     if (action === "DELETE") this.#erase(path);
   }
 
-  async #shutDown(path: string, graceMs: number): Promise<void> {
+  async #shutDown(path: string, graceMs = shutdownMs(this.#instances.get(path))): Promise<void> {
     const session = this.#sessions.get(path);
     if (!session) return;
     this.#update(path, { status: "STOPPING" });
@@ -242,7 +235,7 @@ export class Machines {
   }
 
   stop(path: string): Promise<void> {
-    return this.#queues.run(path, () => this.#shutDown(path, STOP_GRACE_MS));
+    return this.#queues.run(path, () => this.#shutDown(path));
   }
 
   /** The reset button: no shutdown, the same disk. */
@@ -308,7 +301,7 @@ export class Machines {
   /** Switches the machine off and removes it with its own disks. */
   remove(path: string): Promise<void> {
     return this.#queues.run(path, async () => {
-      if (this.#record(path).deleting) await this.#end(path, STOP_GRACE_MS, "DELETE");
+      if (this.#record(path).deleting) await this.#end(path, "DELETE");
     });
   }
 
@@ -333,12 +326,13 @@ export class Machines {
   }
 
   /** Spot: the guest is told, gets the power button and loses its power when the notice is over (Google promises none). */
-  preempt(path: string, noticeMs = PREEMPTION_GRACE_MS): Promise<void> {
+  preempt(path: string, noticeMs?: number): Promise<void> {
     const instance = this.#instances.get(path);
     if (!instance || !this.#sessions.has(path)) return Promise.resolve();
     this.#cloud.log(`${instance.name}: preempted`);
     this.#note(path, { preempted: true, maintenanceEvent: "TERMINATE_ON_HOST_MAINTENANCE" });
-    return this.#queues.run(path, () => this.#end(path, noticeMs, instance.scheduling.instanceTerminationAction));
+    this.onPreempted(path, instance);
+    return this.#queues.run(path, () => this.#end(path, instance.scheduling.instanceTerminationAction, noticeMs));
   }
 
   /** Host maintenance of a machine that is no Spot machine. */
@@ -349,7 +343,7 @@ export class Machines {
       const { onHostMaintenance, automaticRestart } = instance.scheduling;
       this.#note(path, { maintenanceEvent: `${onHostMaintenance}_ON_HOST_MAINTENANCE` });
       if (onHostMaintenance === "TERMINATE") {
-        await this.#shutDown(path, STOP_GRACE_MS);
+        await this.#shutDown(path);
         if (automaticRestart) await this.#boot(path);
       } else await pause(TICK_MS * 5);
       if (this.#instances.has(path)) this.#note(path, { maintenanceEvent: "NONE" });
