@@ -20,6 +20,8 @@ export interface LaunchContext {
   sleep?: (milliseconds: number) => Promise<void>;
   /** Ends the waiting for a quota, not a request that is under way. */
   signal?: AbortSignal;
+  /** Whether to wait for a quota at all (default); else the run is left as `queued` at once. */
+  waits?: boolean;
   /** One line about what goes on. */
   progress?: (line: string) => void;
 }
@@ -187,12 +189,12 @@ class Launch {
 
   /** Waits as `queued`; returns the status if the run is not to be tried again. */
   async #wait(error: NoMachine, round: number): Promise<RunStatus | undefined> {
-    const { signal } = this.#context;
+    const { signal, waits = true } = this.#context;
     const reason = oneLine(await waitingLine(this.#environment, this.#spec, error.lacks));
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(round, 5));
-    this.#say(`${reason}; next try in ${pause / 1000} s`);
+    if (waits) this.#say(`${reason}; next try in ${pause / 1000} s`);
     const until = this.#now() + pause;
-    while (!signal?.aborted) {
+    while (waits && !signal?.aborted) {
       const status = await this.#change((current) => {
         if (!this.#owns(current) || this.#ended(current) || !LAUNCHING.includes(current.phase)) return undefined;
         const { machine: _machine, ...rest } = current;
@@ -205,7 +207,7 @@ class Launch {
       await this.#sleep(Math.min(SIGN_MS, left));
     }
     return this.#change((current) =>
-      this.#owns(current) && !this.#ended(current) && current.phase === "queued"
+      this.#owns(current) && !this.#ended(current) && LAUNCHING.includes(current.phase)
         ? unattended(current, reason)
         : undefined,
     );

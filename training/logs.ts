@@ -1,3 +1,5 @@
+import type { RunStatus } from "./contract.ts";
+import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
 
 /** Reads a run's log from where it was left: segments while the machine lives, the composed file afterwards. */
@@ -54,14 +56,44 @@ function attemptOf(name: string): number {
   return Number(/\/attempt-(\d+)\/log\//.exec(name)?.[1] ?? 0);
 }
 
+/** Where a log was found: composed at the end, in the pieces of a machine that lives or was lost, or nowhere. */
+export type LogSource = "log" | "segments" | "console" | "none";
+
 /** The whole log as it is now; empty if the machine has not written any. */
 export async function readLog(environment: OpenEnvironment, id: string, attempts: number): Promise<Buffer> {
+  return (await findLog(environment, id, attempts)).data;
+}
+
+/** The whole log as it is now, and where it was found. */
+export async function findLog(
+  environment: OpenEnvironment,
+  id: string,
+  attempts: number,
+): Promise<{ data: Buffer; source: LogSource }> {
   const composed = await environment.objects.read(environment.buckets.data, `runs/${id}/log.txt`);
-  if (composed) return composed.data;
+  if (composed) return { data: composed.data, source: "log" };
   const parts: Buffer[] = [];
   for await (const part of new LogReader(environment, id).fresh(attempts)) parts.push(part);
-  return Buffer.concat(parts);
+  return { data: Buffer.concat(parts), source: parts.length > 0 ? "segments" : "none" };
 }
+
+/** The console of a run's machine, as text without what drives a terminal; `undefined` if the machine is gone. */
+export async function readConsole(
+  environment: OpenEnvironment,
+  status: RunStatus,
+  engine: Engine,
+): Promise<string | undefined> {
+  if (!status.machine) return undefined;
+  const text = await engine.console(environment, status.machine);
+  return text
+    ?.replaceAll("\r\n", "\n")
+    .replaceAll(COLOURS, "")
+    .split("\n")
+    .map((line) => [...line].filter((character) => character >= " " || character === "\t").join(""))
+    .join("\n");
+}
+
+const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[A-Za-z]`, "g");
 
 /** The last lines of a log, without the line end of the last. */
 export function lastLines(log: string, count: number): string {

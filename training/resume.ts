@@ -3,6 +3,7 @@ import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
 import { UserError } from "./errors.ts";
 import type { LaunchContext } from "./launch.ts";
+import { estimate } from "./price.ts";
 import { isUnattended, LAUNCHING, lastSign } from "./reconcile.ts";
 import { engineOf, readSpec, readStatus } from "./runs.ts";
 import { takeUp } from "./takeUp.ts";
@@ -27,6 +28,9 @@ export async function resumeRun(
   const now = (options.now ?? Date.now)();
   const problem = whyNot(status, spec, now);
   if (problem) throw new UserError(problem);
+  const { perHour } = estimate(spec.machineType, spec.spot, 0);
+  const price = perHour === undefined ? "" : `, at about ${perHour.toFixed(3)} USD/h`;
+  options.progress?.(`${id} goes on, until ${spec.deadline} at most${price}`);
   return takeUp(environment, spec, status, context);
 }
 

@@ -138,7 +138,7 @@ export class Objects {
   /** Everything below a prefix, page by page; with `limit` no more than that. */
   async list(
     bucket: string,
-    query: { prefix: string; delimiter?: string; startOffset?: string; limit?: number },
+    query: { prefix: string; delimiter?: string; startOffset?: string; matchGlob?: string; limit?: number },
   ): Promise<Listing> {
     const listing: Listing = { objects: [], prefixes: [] };
     const { limit, ...rest } = query;

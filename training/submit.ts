@@ -21,6 +21,8 @@ export interface SubmitOptions extends RunFlags {
   sleep?: (milliseconds: number) => Promise<void>;
   /** Ends the waiting for a quota; the run stays `queued`. */
   signal?: AbortSignal;
+  /** Whether to wait for a quota at all (default); else the run is left as `queued` at once. */
+  waits?: boolean;
   /** One line about what goes on. */
   progress?: (line: string) => void;
 }

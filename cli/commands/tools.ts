@@ -44,6 +44,13 @@ export function counting(text: string): number {
   return value;
 }
 
+/** A pause between two looks: a second at least. */
+export function seconds(text: string): number {
+  const value = number("seconds")(text);
+  if (value < 1) throw new InvalidArgumentError("Must be 1 second or more.");
+  return value;
+}
+
 /** An option that may be given several times. */
 export function listed(text: string, before: readonly string[] = []): string[] {
   return [...before, text];

@@ -1,6 +1,6 @@
-import { type CommonOptions, counting, listed, number, type Tools } from "./tools.ts";
+import { type CommonOptions, counting, listed, number, seconds, type Tools } from "./tools.ts";
 
-/** `train`, `runs`, `status`, `logs`, `cancel`. */
+/** `train`, `runs`, `watch`, `status`, `logs`, `resume`, `cancel`. */
 export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): void {
   withEnvironment(add("train <package>", "train a package on a machine; arguments after -- go to the trainer"))
     .usage("[options] <package> [-- arguments of the trainer]")
@@ -31,6 +31,17 @@ export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): v
         (await import("../training/runs.ts")).runs(options),
       ),
     );
+  withEnvironment(
+    add("watch", "a live table of all runs, until q or Ctrl-C; a line for each change without a terminal"),
+  )
+    .option("--interval <seconds>", "seconds between two looks", seconds, 5)
+    .option("--limit <count>", "how many of the newest runs", counting, 20)
+    .option("--until-ended", "leave when no run goes on any more")
+    .action(
+      ends(async (options: CommonOptions & { interval: number; limit: number; untilEnded?: boolean }) =>
+        (await import("../training/watch.ts")).watch(options),
+      ),
+    );
   withEnvironment(add("status [run]", "show a run (its id, or latest), or the environment and what runs in it")).action(
     ends(async (run: string | undefined, options: CommonOptions) =>
       (await import("../training/status.ts")).status(run, options),
@@ -41,6 +52,14 @@ export function trainingCommands({ add, withEnvironment, ends, rest }: Tools): v
     .action(
       ends(async (run: string, options: CommonOptions & { follow?: boolean }) =>
         (await import("../training/logs.ts")).logs(run, options),
+      ),
+    );
+  withEnvironment(add("resume <run>", "go on with a run that was preempted or lost, or waits with nobody to ask"))
+    .option("--detach", "do not follow the run")
+    .option("--quiet", "print no log, but its last lines if the training failed")
+    .action(
+      ends(async (run: string, options: CommonOptions & { detach?: boolean; quiet?: boolean }) =>
+        (await import("../training/resume.ts")).resume(run, options),
       ),
     );
   withEnvironment(add("cancel <run>", "end a run (its id, or latest) and remove its machine")).action(

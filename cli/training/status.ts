@@ -1,24 +1,29 @@
-import type { RunStatus } from "../../training/contract.ts";
+import type { RunSpec, RunStatus } from "../../training/contract.ts";
 import type { OpenEnvironment } from "../../training/environment.ts";
 import { costSoFar } from "../../training/price.ts";
-import { listRuns, readStatus, resolveRun } from "../../training/runs.ts";
+import { whyNot } from "../../training/resume.ts";
+import { listRuns, readSpec, readStatus, resolveRun } from "../../training/runs.ts";
 import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
-import { duration, fields, money, plain, printJson } from "../output/print.ts";
+import { duration, fields, money, plain, printJson, size } from "../output/print.ts";
 
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);
   if (id === undefined) return summary(environment, options);
-  const run = await readStatus(environment, await resolveRun(environment, id));
+  const name = await resolveRun(environment, id);
+  const run = await readStatus(environment, name);
   const cost = costSoFar(run, Date.now());
   if (options.json) printJson(cost ? { ...run, cost } : run);
-  else console.log(describe(run, cost, Date.now()));
+  else {
+    const spec = await readSpec(environment, name);
+    console.log(describe(run, cost, Date.now(), spec));
+  }
   return 0;
 }
 
 /** A run on one screen. */
-export function describe(run: RunStatus, cost: RunStatus["cost"], now: number): string {
-  const { machine, times } = run;
+export function describe(run: RunStatus, cost: RunStatus["cost"], now: number, spec?: RunSpec): string {
+  const { machine, times, checkpoint } = run;
   const end = times.ended ? Date.parse(times.ended) : now;
   const trained = times.running
     ? duration((times.saving ? Date.parse(times.saving) : end) - Date.parse(times.running))
@@ -29,7 +34,14 @@ export function describe(run: RunStatus, cost: RunStatus["cost"], now: number): 
     ["reason", run.reason && plain(run.reason)],
     ["exit code", run.exitCode === undefined ? undefined : String(run.exitCode)],
     ["machine", machine && `${machine.name} (${machine.type}${machine.spot ? ", Spot" : ""}) in ${machine.zone}`],
-    ["attempt", `${run.attempt}, restarts ${run.restarts}`],
+    ["image", machine?.image],
+    ["attempt", `${run.attempt}, restarts ${run.restarts}${spec ? ` of ${spec.maxRestarts}` : ""}`],
+    [
+      "checkpoint",
+      checkpoint &&
+        `${checkpoint.n}, ${duration(now - Date.parse(checkpoint.at))} ago: ${checkpoint.files} files, ${size(checkpoint.bytes)}`,
+    ],
+    ["resumed from", run.resumedFrom === undefined ? undefined : `checkpoint ${run.resumedFrom}`],
     ["submitted", times.submitted],
     ["ended", times.ended],
     ["trained for", trained],
@@ -37,6 +49,7 @@ export function describe(run: RunStatus, cost: RunStatus["cost"], now: number): 
     ["deadline", times.ended ? undefined : run.deadline],
     ["cost", cost && `${money(cost)} (list prices of ${cost.asOf})`],
     ["metrics", run.metrics && plain(JSON.stringify(run.metrics))],
+    ["go on", spec && whyNot(run, spec, now) === undefined ? `mlt resume ${run.id}` : undefined],
   ]);
 }
 

@@ -1,20 +1,17 @@
 import { createInterface } from "node:readline";
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
 import { EXIT, UserError } from "../../training/errors.ts";
-import { exitCodeOf, type FollowEvent, follow } from "../../training/follow.ts";
-import { lastLines, readLog } from "../../training/logs.ts";
 import { minutesOf } from "../../training/manifest.ts";
 import { checkKey, type OnceStart, readOnce, startOnce } from "../../training/once.ts";
-import { costSoFar, estimate } from "../../training/price.ts";
+import { type Estimate, estimate } from "../../training/price.ts";
 import { readSpec } from "../../training/runs.ts";
 import type { RunFlags } from "../../training/spec.ts";
-import { isTerminal } from "../../training/status.ts";
 import { planRun, type SubmitOptions, startRun } from "../../training/submit.ts";
 import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { interruptible } from "../interrupt.ts";
-import { duration, money, plain, printJson, size } from "../output/print.ts";
-import { Ticker } from "../output/ticker.ts";
+import { duration, plain, printJson, size } from "../output/print.ts";
+import { followToEnd, say } from "./followToEnd.ts";
 
 interface TrainOptions extends CommonOptions {
   machineType?: string;
@@ -30,9 +27,6 @@ interface TrainOptions extends CommonOptions {
   once?: string;
   quiet?: boolean;
 }
-
-/** Lines of the log that a quiet training shows when it failed. */
-const LAST_LINES = 30;
 
 export async function train(directory: string, args: readonly string[], options: TrainOptions): Promise<number> {
   const flags = flagsOf(options);
@@ -50,50 +44,50 @@ export async function train(directory: string, args: readonly string[], options:
       return answer === "no" ? EXIT.usage : EXIT.interrupted;
     }
   }
-  const say = (line: string) => console.error(`mlt: ${line}`);
   const begin = (options: SubmitOptions): Promise<OnceStart> =>
     once === undefined
       ? startRun(environment, plan, options).then((status) => ({ status, started: true }))
       : startOnce(environment, plan, once, options);
   // From here on the machine is on its way: Ctrl-C ends the following, never the run.
   return interruptible(async (signal) => {
-    const leaving = () =>
+    const asking = { ...flags, progress: say, signal, waits: !options.detach };
+    const { status: first, started } = await whileAsking(signal, () => begin(asking));
+    const spec = await readSpec(environment, first.id);
+    if (!started) say(`${spec.id} was started with this key before (${first.phase}); nothing new is started`);
+    if (options.detach) return detached(first, options);
+    return followToEnd(environment, spec, signal, options);
+  });
+}
+
+/** Says what Ctrl-C means as long as a machine is asked for. */
+export async function whileAsking<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const leaving = () => {
+    timer = setTimeout(() => {
       say(
         "the machine is still being asked for; when it is there, following ends. Ctrl-C again leaves at once, then see: mlt status latest",
       );
-    signal.addEventListener("abort", leaving);
-    const { status: first, started } = await begin({ ...flags, progress: say }).finally(() =>
-      signal.removeEventListener("abort", leaving),
-    );
-    const spec = await readSpec(environment, first.id);
-    if (!started) say(`${spec.id} was started with this key before (${first.phase}); nothing new is started`);
-    if (options.detach) {
-      if (options.json) printJson(first);
-      else console.log(`${spec.id} is on its way. See it: mlt status ${spec.id}, mlt logs ${spec.id} --follow`);
-      return 0;
-    }
-    const screen = new Screen(say, !options.json && !options.quiet);
-    const last = await follow(environment, spec.id, (event) => screen.show(event), { signal })
-      .finally(() => screen.end())
-      .catch((error: unknown) => {
-        say(`following broke off; ${spec.id} goes on. Follow it: mlt logs ${spec.id} --follow`);
-        throw error;
-      });
-    const ended = isTerminal(last, spec.maxRestarts);
-    if (options.json) printJson({ ...last, cost: costSoFar(last, Date.now()) });
-    if (!ended) {
-      say(
-        `stopped following; ${spec.id} goes on (${last.phase}). End it: mlt cancel ${spec.id}; follow it: mlt logs ${spec.id} --follow`,
-      );
-      return EXIT.interrupted;
-    }
-    const code = exitCodeOf(last);
-    if (options.quiet && code !== 0) {
-      console.error(lastLines((await readLog(environment, spec.id, last.attempt)).toString("utf8"), LAST_LINES));
-    }
-    if (!options.json) console.error(closing(last));
-    return code;
-  });
+    }, 300);
+  };
+  signal.addEventListener("abort", leaving);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", leaving);
+  }
+}
+
+/** What a command that does not follow says and ends with. */
+export function detached(status: RunStatus, options: { json?: boolean }): number {
+  const { id, phase, reason } = status;
+  if (options.json) printJson(status);
+  if (phase === "queued" && !status.heartbeat) {
+    say(`${id} is queued: ${plain(reason ?? "")}`);
+    return EXIT.noCapacity;
+  }
+  if (!options.json) console.log(`${id} is on its way. See it: mlt status ${id}, mlt logs ${id} --follow`);
+  return 0;
 }
 
 function flagsOf(options: TrainOptions): RunFlags {
@@ -117,19 +111,24 @@ function flagsOf(options: TrainOptions): RunFlags {
 /** Price, machine and time limit, before anything is created. */
 export function announcement(spec: RunSpec, files: string): string {
   const hours = (Date.parse(spec.deadline) - Date.parse(spec.createdAt)) / 3_600_000;
-  const price = estimate(spec.machineType, spec.spot, hours);
-  const cost =
-    price.perHour === undefined
-      ? "price unknown"
-      : `about ${price.perHour.toFixed(3)} USD/h, ${price.most!.toFixed(2)} USD at most (list prices of ${price.asOf})`;
+  const cost = priceOf(estimate(spec.machineType, spec.spot, hours));
+  const fallback = spec.spot && spec.fallbackToStandard ? priceOf(estimate(spec.machineType, false, hours)) : undefined;
   const keep = spec.keepMinutes > 0 ? `; a failed machine stays up for ${spec.keepMinutes} min, at the same price` : "";
   return [
     `${spec.package.name} (${files}) in ${spec.environment}`,
     `  machine   ${spec.machineType}${spec.spot ? " (Spot)" : ""}`,
     `  limit     ${duration(hours * 3_600_000)}, until ${spec.deadline}${keep}`,
     `  price     ${cost}`,
+    ...(fallback ? [`  or        ${fallback}, on a standard machine if no zone has a Spot one`] : []),
+    ...(spec.zones ? [`  zones     ${spec.zones.join(", ")}`] : []),
     `  command   ${[...spec.command, ...spec.arguments].map(word).join(" ")}`,
   ].join("\n");
+}
+
+function priceOf({ perHour, most, asOf }: Estimate): string {
+  return perHour === undefined
+    ? "price unknown"
+    : `about ${perHour.toFixed(3)} USD/h, ${most!.toFixed(2)} USD at most (list prices of ${asOf})`;
 }
 
 /** A word of the command as a shell would need it, on one line. */
@@ -160,52 +159,5 @@ async function confirmed(options: TrainOptions): Promise<"yes" | "no" | "interru
     });
   } finally {
     asking.close();
-  }
-}
-
-function closing(status: RunStatus): string {
-  const cost = costSoFar(status, Date.now());
-  const parts = [
-    `${status.id}: ${status.phase}${status.reason ? `: ${plain(status.reason)}` : ""}`,
-    ...(cost ? [`cost ${money(cost)}`] : []),
-    ...(status.metrics ? [`metrics ${plain(JSON.stringify(status.metrics))}`] : []),
-    ...(status.times.running ? [`results: mlt fetch ${status.id}`] : []),
-  ];
-  return parts.map((part) => `mlt: ${part}`).join("\n");
-}
-
-/** The log on stdout, what happens around it on stderr, and on a terminal a line that says how long it has been. */
-class Screen {
-  readonly #say: (line: string) => void;
-  readonly #ticker: Ticker;
-  readonly #timer: NodeJS.Timeout;
-  readonly #begun = Date.now();
-  readonly #logs: boolean;
-  #phase = "";
-
-  constructor(say: (line: string) => void, logs: boolean) {
-    this.#say = say;
-    this.#logs = logs;
-    this.#ticker = new Ticker(logs);
-    this.#timer = setInterval(() => {
-      if (this.#phase) this.#ticker.show(`${this.#phase}, ${duration(Date.now() - this.#begun)}`);
-    }, 1000);
-  }
-
-  show(event: FollowEvent): void {
-    this.#ticker.clear();
-    if (event.type === "log") {
-      if (this.#logs) process.stdout.write(event.data);
-    } else if (event.type === "progress") this.#say(event.line);
-    else if (event.status.phase !== this.#phase || event.status.reason) {
-      this.#phase = event.status.phase;
-      if (!event.status.times.ended)
-        this.#say(`${this.#phase}${event.status.reason ? `: ${plain(event.status.reason)}` : ""}`);
-    }
-  }
-
-  end(): void {
-    clearInterval(this.#timer);
-    this.#ticker.clear();
   }
 }

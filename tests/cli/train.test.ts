@@ -161,10 +161,9 @@ test("no machine anywhere ends with 69, and the run is failed with the reason", 
   const { code, stderr } = await train(["demo", "--yes", "--no-spot"]);
   assert.equal(code, 69);
   assert.match(stderr, /No e2-standard-2 is to be had:\n {2}us-central1-a: none free now \(none\)/);
-  const [latest] = JSON.parse(
-    (await bench.mlt(["runs", "--json", "--limit", "1", "--environment", `gs://${DATA}`])).stdout,
-  ) as RunStatus[];
-  assert.equal(latest?.phase, "failed");
+  const all = JSON.parse((await bench.mlt(["runs", "--json", "--environment", `gs://${DATA}`])).stdout) as RunStatus[];
+  const [failed, ...others] = all.filter(({ reason }) => reason?.startsWith("No e2-standard-2 is to be had:"));
+  assert.deepEqual([failed?.phase, failed?.heartbeat !== undefined, others], ["failed", true, []]);
 });
 
 test("every problem of a package is told at once, and nothing is created", async () => {
@@ -215,5 +214,79 @@ test("an input that is not in the bucket is told with the command that puts it t
   assert.equal(
     stderr,
     "The run cannot be started (1 problem):\n  - gs://mlt-test-data/input/cens does not exist (inputs in training.yaml); upload it: mlt put DIR input/cens\n",
+  );
+});
+
+const CPUS = "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.";
+const noQuota = () =>
+  bench.compute.answers.push(
+    { http: 403, reason: "quotaExceeded", message: CPUS },
+    { operation: "QUOTA_EXCEEDED", message: CPUS },
+  );
+
+test("a quota that others use: --detach leaves the run queued, says so, and resume takes it up", async () => {
+  noQuota();
+  const { code, stdout, stderr } = await train(["demo", "--yes", "--detach"]);
+  assert.deepEqual([code, stdout], [69, ""], stderr);
+  const id = /mlt: (demo-\S+) is queued: waits for quota CPUS in us-central1 \(limit 24\)/.exec(stderr)?.[1];
+  assert.ok(id, stderr);
+  const { value } = await status(id);
+  assert.deepEqual([value.phase, value.heartbeat, value.machine], ["queued", undefined, undefined]);
+  assert.match(value.reason!, new RegExp(`; nobody asks for its machine now: mlt resume ${id}$`));
+  const shown = await bench.mlt(["status", id, "--environment", `gs://${DATA}`]);
+  assert.match(shown.stdout, new RegExp(`^go on {6}mlt resume ${id}$`, "m"));
+
+  const resumed = await bench.mlt(["resume", id, "--detach", "--environment", `gs://${DATA}`]);
+  assert.deepEqual(
+    [resumed.code, resumed.stdout],
+    [0, `${id} is on its way. See it: mlt status ${id}, mlt logs ${id} --follow\n`],
+  );
+  assert.match(
+    resumed.stderr,
+    /^mlt: demo-\S+ goes on, until \S+Z at most, at about 0\.\d{3} USD\/h\nmlt: going on with attempt 2\n/,
+  );
+  const after = (await status(id)).value;
+  assert.deepEqual([after.phase, after.attempt, after.restarts], ["provisioning", 2, 0]);
+  const again = await bench.mlt(["resume", id, "--environment", `gs://${DATA}`]);
+  assert.equal(again.code, 64);
+  assert.match(again.stderr, new RegExp(`^${id} is provisioning: another mlt asks for its machine`));
+});
+
+test("Ctrl-C while a run waits for a quota leaves it queued at once, and says who may go on", async (t) => {
+  if (process.platform === "win32") return t.skip("Windows has no SIGINT for another process");
+  noQuota();
+  const { code, stderr } = await train(["demo", "--yes"], { until: /next try in 30 s/ });
+  assert.equal(code, 130, stderr);
+  assert.match(
+    stderr,
+    /\nmlt: stopped following; (\S+) waits \(queued\), and nobody asks for its machine now\. Go on: mlt resume \1; end it: mlt cancel \1\n$/,
+  );
+});
+
+test("resume follows a preempted run to its end, from its checkpoint, in another zone", async () => {
+  const detached = await train(["demo", "--yes", "--detach", "--json"]);
+  const { id } = JSON.parse(detached.stdout) as RunStatus;
+  const checkpoint = { n: 7, at: NOW, bytes: 10, files: 1 };
+  await guest(id, { phase: "preempted", checkpoint, times: { submitted: NOW, ended: NOW } });
+  const known = bench.compute.inserts.length;
+  const resuming = bench.mlt(["resume", id, "--environment", `gs://${DATA}`]);
+  while (bench.compute.inserts.length === known) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(bench.compute.inserts.at(-1)!.zone, "us-central1-b");
+  await guest(id, { phase: "succeeded", exitCode: 0, resumedFrom: 7, times: { submitted: NOW, ended: NOW } });
+  const { code, stderr } = await resuming;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /\nmlt: restart 1 of 2 from checkpoint 7\n/);
+  const over = await bench.mlt(["resume", id, "--environment", `gs://${DATA}`]);
+  assert.deepEqual(
+    [over.code, over.stderr],
+    [64, `${id} has succeeded: a run trains once. Its results: mlt fetch ${id}. Start another: mlt train DIR\n`],
+  );
+});
+
+test("a fallback is told with its price before it is asked for", async () => {
+  const { stderr } = await train(["demo", "--fallback-to-standard", "--zone", "us-east1-b"]);
+  assert.match(
+    stderr,
+    /\n {2}or {8}about 0\.\d{3} USD\/h, 0\.\d\d USD at most \(list prices of \S+\), on a standard machine if no zone has a Spot one\n {2}zones {5}us-east1-b\n/,
   );
 });
