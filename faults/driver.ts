@@ -61,6 +61,10 @@ export class CaseDriver implements GuestDriver {
     return this.#booted.get(name);
   }
 
+  async saveDisk(): Promise<void> {
+    throw new Error("No case makes an image of a disk.");
+  }
+
   async boot(spec: GuestSpec): Promise<Guest> {
     const plan = this.#planOf(spec.name);
     if (!plan) throw new Error(`No case has planned the machine ${spec.name}.`);
@@ -93,9 +97,10 @@ export class CaseDriver implements GuestDriver {
       ...(plan.seededRun ? seededVenv(plan.seededRun, guestPython(rootFolder())) : {}),
     };
     writeLayer(layer, files);
-    if (plan.diskMb === undefined) return driver.boot({ ...spec, imageFolder: layer });
+    const layered = { ...spec, imageFolders: [layer, ...(spec.imageFolders ?? [])] };
+    if (plan.diskMb === undefined) return driver.boot(layered);
     await mountOnce(spec.diskFolder, plan.diskMb);
-    const guest = await driver.boot({ ...spec, imageFolder: layer });
+    const guest = await driver.boot(layered);
     void guest.off.then(() => run("umount", ["--lazy", spec.diskFolder]));
     return guest;
   }

@@ -32,7 +32,7 @@ export const BUCKET_CASES: FaultCase[] = [
   ...row(
     "bucket 403, for good",
     "process",
-    { ...lasting(403), restore: failed(/^checkpoints could not be read: .*HTTP 403/) },
+    { ...lasting(403), restore: failed(/^checkpoints cannot be read: .*HTTP 403/) },
     (step) => ({ inject: onCalls(step, answer(403)) }),
   ),
   ...row(
@@ -61,7 +61,7 @@ export const BUCKET_CASES: FaultCase[] = [
   ...row(
     "bucket 503, for good",
     "process",
-    { ...lasting(503), restore: failed(/^checkpoints could not be read: .*HTTP 503/) },
+    { ...lasting(503), restore: failed(/^checkpoints cannot be read: .*HTTP 503/) },
     (step) => ({ inject: onCalls(step, answer(503)) }),
   ),
   ...row("bucket breaks off, twice", "process", at(ALL, succeeded), (step) => ({

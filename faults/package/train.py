@@ -8,8 +8,8 @@ import sys
 import time
 import urllib.request
 
-STEPS = 12
-PAUSE = 0.25
+STEPS = 12 if "--slowly" not in sys.argv else 180
+PAUSE = 0.25 if "--slowly" not in sys.argv else 0.5
 
 
 def tell(word):
