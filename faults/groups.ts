@@ -68,4 +68,9 @@ export const GROUPS: readonly Group[] = [
     title: "Checkpoints, killed at every point",
     run: async (options) => (await import("./checkpoints.ts")).runCheckpoints(options),
   },
+  {
+    name: "images",
+    title: "An image's build, and a launcher that is killed at each of its steps",
+    run: async (options) => (await import("../tests/images/imageFaults.ts")).runImages(options),
+  },
 ];

@@ -2,7 +2,7 @@ import { EXIT, UserError } from "../training/errors.ts";
 import { googleImages, type Image, type ImageCloud } from "./cloud.ts";
 import { drive } from "./drive.ts";
 import { isTested, ownerOf } from "./family.ts";
-import { buildId, imageName, machineName } from "./ids.ts";
+import { buildId, imageName, lockObject, machineName } from "./ids.ts";
 import { isOwn, LABELS, recipeLabel } from "./labels.ts";
 import { type Limits, usualLimits } from "./limits.ts";
 import type { Holder, Lock } from "./lock.ts";
@@ -66,12 +66,10 @@ export async function buildImage(
   });
   for (const warning of plan.warnings) say(warning);
   const there = await unchanged(cloud, environment, plan, options);
-  if (there) return there;
+  // A lock may be that of a launcher that is gone, whose work is to be looked at first.
+  if (there && !(await environment.objects.info(environment.buckets.data, lockObject(there.family)))) return there;
   const lock = await takeLock(environment, "the build", limits, options);
   try {
-    // Another build may have made it while this one waited.
-    const now = await unchanged(cloud, environment, plan, options);
-    if (now) return now;
     const driver = {
       cloud,
       objects: environment.objects,
@@ -84,7 +82,13 @@ export async function buildImage(
       reached: async (point: string) => options.reached?.(point, lock),
       ...(options.signal ? { signal: options.signal } : {}),
     };
-    const file = (await takeOver(driver, lock.found, plan, options)) ?? (await begin(driver, plan, lock, options));
+    let file = await takeOver(driver, lock.found, plan, options);
+    if (!file) {
+      // Another build may have made it while this one waited.
+      const now = await unchanged(cloud, environment, plan, options);
+      if (now) return now;
+      file = await begin(driver, plan, lock, options);
+    }
     return outcomeOf(await drive({ ...driver, file }));
   } finally {
     await lock.release();

@@ -46,7 +46,7 @@ export async function drive(driver: Driver): Promise<BuildState> {
       const { step } = file.state;
       await driver.reached(`at ${step}`);
       if (driver.signal?.aborted) throw new BuildFailed("stopped before its end (Ctrl-C)");
-      const next = await WORK[step as Exclude<Step, (typeof FINAL)[number]>](driver);
+      const next = await WORK[step as OpenStep](driver);
       await driver.reached(`did ${step}`);
       await file.write(next, limits.now());
     }
@@ -93,9 +93,10 @@ export async function finish(driver: Driver): Promise<void> {
   await file.write({ cleaned: true }, limits.now());
 }
 
+type OpenStep = Exclude<Step, "promoted" | "kept" | "failed">;
 type Work = (driver: Driver) => Promise<Partial<BuildState>>;
 
-const WORK: Readonly<Record<Exclude<Step, "promoted" | "kept" | "failed">, Work>> = {
+const WORK: Readonly<Record<OpenStep, Work>> = {
   async prepared({ objects, file, recipe }) {
     const { id, buckets } = file.state;
     await objects

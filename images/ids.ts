@@ -52,3 +52,12 @@ export const objectsOf = (id: string) => ({
 
 /** One build of a family at a time: whoever holds this object builds. */
 export const lockObject = (family: string): string => `images/lock-${family}.json`;
+
+/** What a builder or test machine may write in the data bucket; state, recipe and lock are the launcher's alone. */
+export const MACHINE_OBJECTS = ["marker.json", "test.json", "log.txt", "test-log.txt"] as const;
+
+/** IAM condition: the objects of builds in `bucket` that are the machines' to write. */
+export function machineObjectsCondition(bucket: string): string {
+  const ends = MACHINE_OBJECTS.map((name) => `resource.name.endsWith("/${name}")`).join(" || ");
+  return `resource.name.startsWith("projects/_/buckets/${bucket}/objects/images/") && (${ends})`;
+}

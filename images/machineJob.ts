@@ -45,11 +45,12 @@ export async function runMachine(job: MachineJob): Promise<Marker> {
     // The machine first: what it wrote before it went is then there.
     const now = round % 3 === 0 ? await cloud.machine(job.environment.project, machine.zone, wish.name) : machine.thing;
     const marker = await readMarker(job.objects, job.environment.buckets.data, job.build, wish.role, nonce);
+    const elapsed = limits.now() - started;
     if (marker) {
       await log.read(job.onLog);
+      if (marker.interrupted) throw new MachineLost(silence(job, now, elapsed));
       return marker;
     }
-    const elapsed = limits.now() - started;
     if (!now || isOff(now)) throw new MachineLost(silence(job, now, elapsed));
     // Google deletes the machine at its time limit; one that is still there a while later is given up.
     if (elapsed > limits.machineMs + limits.operationMs) throw new MachineLost(silence(job, now, elapsed));
@@ -91,6 +92,6 @@ function silence({ wish, limits, spot }: MachineJob, now: Instance | undefined, 
   const who = wish.role === "build" ? "the builder" : "the test machine";
   const minutes = Math.round(limits.machineMs / 6000) / 10;
   if (elapsed >= limits.machineMs - 5000) return `${who} did not end within ${minutes} min, its time limit`;
-  const how = now ? "was switched off" : "was deleted";
+  const how = now ? "was switched off or deleted" : "was deleted";
   return `${who} ${wish.name} ${how} before it had ended${spot ? " (a Spot machine: taken back, most likely; again, or spot: false)" : ""}`;
 }

@@ -1,9 +1,11 @@
 import type { Environment } from "../training/contract.ts";
 import type { Image } from "./cloud.ts";
 import { ownImages, resolveImage } from "./family.ts";
+import { isBuildId } from "./ids.ts";
 import { type Promotion, previousOf, promote, rollback } from "./promote.ts";
 import type { Removed } from "./remove.ts";
-import { type OpenBuildEnvironment, type WorkOptions, withFamily } from "./work.ts";
+import { readState } from "./state.ts";
+import { endLost, type OpenBuildEnvironment, type WorkOptions, withFamily } from "./work.ts";
 
 export interface PruneResult {
   removed: string[];
@@ -51,9 +53,20 @@ function reasonToKeep(
   return index < keep ? `one of the newest ${keep}` : undefined;
 }
 
-/** Takes away what builds have left whose launchers are gone: machines, disks, untested images. */
+/**
+ * Takes away what builds have left whose launchers are gone, or could not take it away themselves: machines, disks,
+ * untested images. Every build that has not ended is written off.
+ */
 export async function cleanBuilds(environment: OpenBuildEnvironment, options: WorkOptions = {}): Promise<Removed> {
-  return withFamily(environment, "the cleaning of the family", options, async ({ removed }) => removed);
+  return withFamily(environment, "the cleaning of the family", options, async ({ removed, shared }) => {
+    const { objects, buckets, imageFamily } = environment;
+    const { prefixes } = await objects.list(buckets.data, { prefix: "images/", delimiter: "/" });
+    for (const id of prefixes.map((prefix) => prefix.slice("images/".length, -1)).filter(isBuildId)) {
+      const stored = await readState(objects, buckets.data, id);
+      if (stored?.state.family === imageFamily.family) await endLost(shared, stored);
+    }
+    return removed;
+  });
 }
 
 /** Removes every image of the family that is this environment's, and what builds have left: the family's end. */

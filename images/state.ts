@@ -70,6 +70,8 @@ export interface Marker {
   role: "build" | "test";
   ok: boolean;
   reason?: string;
+  /** The machine was being switched off: its work did not fail, it was cut short. */
+  interrupted?: boolean;
   python?: string;
   /** What this kind of machine could not do. */
   skipped?: string[];

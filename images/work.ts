@@ -31,6 +31,8 @@ export interface Workplace {
   progress: (line: string) => void;
   /** What a launcher that is gone had left, and is taken away now. */
   removed: Removed;
+  /** To end other builds with. */
+  shared: Shared;
 }
 
 /** Does something to a family as the only one; what a launcher that is gone has left is taken away first. */
@@ -49,11 +51,10 @@ export async function withFamily<T>(
     const dead = lock.found?.build;
     const stored = dead ? await readState(objects, environment.buckets.data, dead) : undefined;
     const removed = await sweep(cloud, environment, { images: true, progress });
-    if (stored) {
-      const nothing = { recipe: Buffer.alloc(0), script: "", onLog: () => undefined, reached: async () => undefined };
-      await endLost({ cloud, environment, limits, progress, objects, ...nothing }, stored);
-    }
-    return await work({ cloud, limits, lock, progress, removed });
+    const nothing = { recipe: Buffer.alloc(0), script: "", onLog: () => undefined, reached: async () => undefined };
+    const shared = { cloud, environment, limits, progress, objects, ...nothing };
+    if (stored) await endLost(shared, stored);
+    return await work({ cloud, limits, lock, progress, removed, shared });
   } finally {
     await lock.release();
   }

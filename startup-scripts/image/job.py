@@ -48,7 +48,7 @@ def main() -> int:
     except RunFailed as error:
         said = _failure(log, str(error))
     except Stopped:
-        said = _failure(log, "the machine was switched off before its work was done")
+        said = {**_failure(log, "the machine was switched off before its work was done"), "interrupted": True}
     except Exception as error:  # whatever it is, it must be told: a machine without a word costs its whole time limit
         log.say(traceback.format_exc().rstrip())
         said = _failure(log, f"{type(error).__name__}: {error}")
