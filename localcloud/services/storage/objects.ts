@@ -65,7 +65,8 @@ async function change(service: Service, call: Call, merge: boolean): Promise<Rep
 
 function remove(service: Service, call: Call): Reply {
   const bucket = bucketOf(service, call, call.params.bucket);
-  const generation = integer(call.query, "generation");
+  // 0, which Google's Go client sends so that its library may try again, is the live object.
+  const generation = integer(call.query, "generation") || undefined;
   const object = objectOf(service, call, "storage.objects.delete", bucket, call.params.object as string, generation);
   checkPreconditions(preconditions(call.query), object);
   checkHolds(object);

@@ -144,7 +144,7 @@ export async function proceed(service: Service, call: Call): Promise<Reply> {
   const persisted = statSync(file).size;
   if (range.query) {
     if (range.total !== undefined && range.total === persisted) return finish(service, call, session, progress);
-    return incomplete(session, settle(file, persisted, progress));
+    return incomplete(call, session, settle(file, persisted, progress));
   }
   const start = settle(file, persisted, progress);
   if (range.first > start) {
@@ -162,7 +162,7 @@ export async function proceed(service: Service, call: Call): Promise<Reply> {
         `${(range.last ?? 0) - range.first + 1} bytes, which does not meet this requirement.`,
     );
   }
-  return incomplete(session, end);
+  return incomplete(call, session, end);
 }
 
 /** Cuts what a broken request left to what Google would have kept. */
@@ -217,10 +217,12 @@ function checkTurn(session: Session, progress: Progress): void {
   throw new GoogleError(409, "conflict", "A later request has taken this upload over.");
 }
 
-function incomplete(session: Session, persisted: number): Reply {
+/** Google's Go client does not take 308, which its own library follows as a redirect, and asks for a 200 that says so. */
+function incomplete(call: Call, session: Session, persisted: number): Reply {
   const headers: Record<string, string> = { "x-guploader-uploadid": session.id };
   if (persisted > 0) headers.range = `bytes=0-${persisted - 1}`;
-  return { status: 308, headers, body: "" };
+  if (header(call, "x-guploader-no-308") !== "yes") return { status: 308, headers, body: "" };
+  return { status: 200, headers: { ...headers, "x-http-status-code-override": "308" }, body: "" };
 }
 
 async function finish(service: Service, call: Call, session: Session, progress: Progress): Promise<Reply> {

@@ -155,7 +155,8 @@ test("a versioned bucket keeps what is replaced and deleted, and a soft delete p
   assert.deepEqual([await list(""), await list("versions=true")], [[two], [one, two]]);
   assert.equal((await server.call("GET", `${path}/x?alt=media&generation=${one}`)).text, "one");
   assert.ok((await server.call("GET", `${path}/x?generation=${one}`)).json.timeDeleted);
-  await server.call("DELETE", `${path}/x`);
+  // 0 stands for the live one.
+  assert.equal((await server.call("DELETE", `${path}/x?generation=0`)).status, 204);
   assert.equal((await server.call("GET", `${path}/x`)).status, 404);
   assert.deepEqual([await list(""), await list("versions=true"), await list("softDeleted=true")], [[], [one, two], []]);
 

@@ -39,6 +39,14 @@ test("a resumable upload goes on in chunks and answers where it stands", async (
   const first = await send(server, session, `bytes 0-${KIB256 - 1}/*`, CONTENT.subarray(0, KIB256));
   assert.deepEqual([first.status, first.headers.get("range")], [308, `bytes=0-${KIB256 - 1}`]);
 
+  await t.test("a client that cannot do with 308 is answered 200 that says so", async () => {
+    const headers = { "content-range": "bytes */*", "x-guploader-no-308": "yes" };
+    const answer = await server.call("PUT", session, "", headers);
+    assert.deepEqual(
+      [answer.status, answer.headers.get("x-http-status-code-override"), answer.headers.get("range")],
+      [200, "308", `bytes=0-${KIB256 - 1}`],
+    );
+  });
   await t.test("bytes that are there already are not taken twice", async () => {
     const again = await send(server, session, `bytes 0-${2 * KIB256 - 1}/*`, CONTENT.subarray(0, 2 * KIB256));
     assert.equal(again.headers.get("range"), `bytes=0-${2 * KIB256 - 1}`);
