@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 from . import limits
-from .errors import RunFailed
+from .errors import RunFailed, told_as
 from .parallel import each
 from .spec import Spec
 from .stop import Stop
@@ -21,7 +21,8 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
     """Copies `input/<prefix>` to `folder`/<prefix>; what an earlier boot brought is not fetched again."""
     wanted: dict[str, Item] = {}
     for prefix in spec.inputs:
-        found = _list(storage, spec.data_bucket, prefix)
+        with told_as(f"input {prefix} could not be listed"):
+            found = _list(storage, spec.data_bucket, prefix)
         if not found:
             raise RunFailed(f"input {prefix} is missing: there is nothing at gs://{spec.data_bucket}/input/{prefix}")
         wanted.update(found)
@@ -43,13 +44,8 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
         path, item = entry
         target = os.path.join(folder, path)
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-        for last in (False, True):
-            try:
-                checked = storage.download(spec.data_bucket, item, f"{target}.part")
-                break
-            except ChecksumError:
-                if last:
-                    raise
+        with told_as(f"input {path} could not be downloaded"):
+            checked = _download(storage, spec.data_bucket, item, f"{target}.part")
         if not checked:
             say(f"{path}: the object has no MD5; only its size was compared")
         os.replace(f"{target}.part", target)
@@ -58,6 +54,13 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
         each(pool, one, missing.items())
     with open(manifest, "w", encoding="utf-8") as file:
         json.dump({path: item.generation for path, item in wanted.items()}, file)
+
+
+def _download(storage: Storage, bucket: str, item: Item, target: str) -> bool:
+    try:
+        return storage.download(bucket, item, target)
+    except ChecksumError:
+        return storage.download(bucket, item, target)
 
 
 def _list(storage: Storage, bucket: str, prefix: str) -> dict[str, Item]:

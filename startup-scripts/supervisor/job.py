@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import alive, inputs, limits, package, pythonenv, trainer
 from .checkpoints import Checkpoints
-from .errors import NotOurs, RunFailed, Stopped, one_line
+from .errors import NotOurs, RunFailed, Stopped, one_line, told_as
 from .manifest import Manifest
 from .restore import Restore
 from .spec import Spec
@@ -52,7 +52,7 @@ class Job(threading.Thread):
         except RunFailed as end:
             self.failure = str(end)
         except OSError as error:
-            self.failure = one_line(f"{type(error).__name__}: {error}")
+            self.failure = one_line(error.strerror or error)
             if error.errno == errno.ENOSPC:
                 self.failure = "the disk is full: ask for a larger disk"
         except Exception as error:  # whatever it is, the machine must report it and go
@@ -75,27 +75,32 @@ class Job(threading.Thread):
     def _work(self) -> None:
         life, spec, stop = self._life, self._spec, self._life.stop
         stop.check()
-        life.status.phase("installing")
+        with told_as("status.json could not be written"):
+            life.status.phase("installing")
         if trainer.end_leftover(life.paths):
             life.log.say("ended a trainer that an earlier supervisor left behind")
         life.log.say(f"fetching the package {spec.package_name} ({spec.package_sha256[:12]})")
-        package.fetch(life.storage, spec, life.paths.archive)
-        package.unpack(life.paths.archive, life.paths.package, trainer.user())
+        with told_as("package could not be fetched"):
+            package.fetch(life.storage, spec, life.paths.archive)
+        with told_as("package could not be unpacked"):
+            package.unpack(life.paths.archive, life.paths.package, trainer.user())
         stop.check()
         sync = self._restore()
         stop.check()
-        pythonenv.prepare(
-            package=life.paths.package,
-            venv=life.paths.venv,
-            bound=spec.python,
-            stop=stop,
-            output=life.log.file,
-            say=life.log.say,
-            note=life.status.note,
-        )
+        with told_as("the Python environment could not be made"):
+            pythonenv.prepare(
+                package=life.paths.package,
+                venv=life.paths.venv,
+                bound=spec.python,
+                stop=stop,
+                output=life.log.file,
+                say=life.log.say,
+                note=life.status.note,
+            )
         inputs.download(life.storage, spec, life.paths.data, stop, life.log.say)
         stop.check()
-        life.status.phase("running")
+        with told_as("status.json could not be written"):
+            life.status.phase("running")
         life.log.say(f"training: {' '.join(spec.command)}")
         sync.begin()
         self.sync = sync

@@ -31,6 +31,7 @@ def verdict(
         "success": "somebody stopped its unit",
         "watchdog": "it did not answer systemd's watchdog",
         "timeout": "it did not end in time",
+        "protocol": "it ended before it was ready",
         "oom-kill": "the machine's memory was full",
     }
     return "failed", f"the supervisor was ended: {words.get(result, f'{result}, {status}')}"

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from . import alive, clock, compute, limits, outputs, spec as spec_file, states, systemd, trainer
-from .errors import MachineUnusable, NotOurs, RunFailed, one_line
+from .errors import MachineUnusable, NotOurs, RunFailed, one_line, told_as
 from .job import Job
 from .metadata import Assignment, Machine, Metadata
 from .paths import Paths
@@ -62,13 +62,18 @@ class Life:
         signal.signal(signal.SIGTERM, self._power_button)
         signal.signal(signal.SIGINT, self._power_button)
         try:
-            decision = states.boot(self.status.load(), self.assignment.attempt)
+            with told_as("status.json could not be read"):
+                decision = states.boot(self.status.load(), self.assignment.attempt)
             if decision == "leave":
                 raise NotOurs(f"phase {self.status.get('phase')}, attempt {self.status.get('attempt')}")
             return self._live(decision)
         except NotOurs as error:
             self.log.say(f"nothing to do here: {error}")
             return True
+        except RunFailed as error:
+            self.log.say(str(error))
+            self._finish("failed", str(error), None, None)
+            return not self.stop.pressed
         except Exception as error:  # a mistake of ours must not keep the machine, nor hide
             self.log.say(traceback.format_exc().rstrip())
             self._finish("failed", one_line(f"supervisor: {type(error).__name__}: {error}"), None, None)
@@ -81,7 +86,8 @@ class Life:
         )
         Preemption(self.metadata, self.stop, self.client).start()
         if decision != "save":
-            self.status.booting(self.machine, restart=decision == "resume")
+            with told_as("status.json could not be written"):
+                self.status.booting(self.machine, restart=decision == "resume")
         try:
             spec = self._spec()
         except RunFailed as error:
@@ -108,7 +114,8 @@ class Life:
 
     def _spec(self) -> Spec:
         name = f"runs/{self.assignment.run}/spec.json"
-        found = self.storage.read(self.assignment.bucket, name)
+        with told_as("spec.json could not be read"):
+            found = self.storage.read(self.assignment.bucket, name)
         if found is None:
             raise RunFailed(f"spec.json is missing: gs://{self.assignment.bucket}/{name} does not exist")
         return spec_file.parse(found[0], self.assignment)
@@ -127,8 +134,9 @@ class Life:
             if clock.now() >= end:
                 self.stop.ask("deadline")
             job.join(0.2)
+        if self.stop.asked and job.exit_code is None:
+            self.log.say(f"stopping: {self.stop.words}")
         if job.is_alive():
-            self.log.say(f"stopping: {self.stop.reason}{f' ({self.stop.detail})' if self.stop.detail else ''}")
             # Long enough for the trainer's grace; a request that hangs is left behind.
             job.join(self.stop.grace + 3)
 

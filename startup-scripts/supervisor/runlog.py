@@ -109,8 +109,9 @@ class RunLog:
         os.unlink(whole)
 
     def last_line(self) -> str:
-        """The last line that says something, for `reason`."""
+        """The trainer's last line that says something, for `reason`."""
         with open(self._path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
             lines = file.read().decode("utf-8", "replace").replace("\r", "\n").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        said = (line.strip() for line in reversed(lines))
+        return next((line for line in said if line and not line.startswith("[ml-training ")), "")
