@@ -49,7 +49,7 @@ function condition(call: Call, what: string): number | undefined {
 
 /** Google's words for errors of the XML API (cloud.google.com/storage/docs/xml-api/reference-status). */
 function refusal(error: GoogleError): Reply {
-  const missing = /bucket/.test(error.message) ? "NoSuchBucket" : "NoSuchKey";
+  const missing = /^The specified bucket /.test(error.message) ? "NoSuchBucket" : "NoSuchKey";
   const words: Record<number, string> = {
     400: "InvalidArgument",
     403: "AccessDenied",
