@@ -6,7 +6,8 @@ import { readWorkstation } from "../../components/workstationConfig.ts";
 type Settings = Record<string, unknown>;
 
 function read(workstation: unknown, more: Record<string, string> = {}): Config {
-  const own = workstation === undefined ? {} : { "mltraining:workstation": JSON.stringify(workstation) };
+  const own: Record<string, string> = {};
+  if (workstation !== undefined) own["mltraining:workstation"] = JSON.stringify(workstation);
   return parseConfig({ "gcp:project": "my-project", ...own, ...more }, "dev");
 }
 
