@@ -41,18 +41,40 @@ retry() {
   done
 }
 
-# metadata_get KEY: the value below computeMetadata/v1/; fails, and prints nothing, if there is no such key.
-# -f turns an HTTP error into a failure: an error page must not become a value.
+# metadata_get KEY: the value below computeMetadata/v1/; fails, and prints nothing, if there is no such key (status 22).
+# -f turns an HTTP error into a failure: an error page must not become a value. A server that cannot be reached or breaks
+# off is asked again for half a minute: curl's own retries leave broken connections out.
 metadata_get() {
-  curl -sf --noproxy '*' --retry 5 --retry-connrefused --connect-timeout 5 --max-time 30 \
-    -H 'Metadata-Flavor: Google' "${METADATA_BASE}/$1"
+  local value status pause
+  for pause in 1 2 4 8 16 0; do
+    status=0
+    value=$(curl -sf --noproxy '*' --retry 5 --retry-connrefused --connect-timeout 5 --max-time 30 \
+      -H 'Metadata-Flavor: Google' "${METADATA_BASE}/$1") || status=$?
+    if ((status == 0)); then
+      printf '%s\n' "$value"
+      return 0
+    fi
+    # 37: the same of a fixture made of files.
+    if ((status == 22 || status == 37)); then
+      return 22
+    fi
+    if ((pause > 0)); then
+      sleep "$pause"
+    fi
+  done
+  return "$status"
 }
 
 # metadata_value KEY PATTERN: the value if the whole of it matches the extended regular expression PATTERN.
 metadata_value() {
-  local value
-  if ! value=$(metadata_get "$1"); then
+  local value status=0
+  value=$(metadata_get "$1") || status=$?
+  if ((status == 22)); then
     log "metadata key ${1##*/} is missing"
+    return 1
+  fi
+  if ((status != 0)); then
+    log "the metadata server does not answer ${1##*/} (curl: exit ${status})"
     return 1
   fi
   if [[ ! "$value" =~ ^($2)$ ]]; then
