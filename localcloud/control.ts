@@ -96,6 +96,19 @@ export function controlRouter(options: ControlOptions): Router {
     return { json: { preempting: path } };
   }
 
+  async function runSchedule(call: Call) {
+    const asked = await readMembers<{ project?: string; region?: string; policy?: string; action?: string }>(call, {
+      project: "text",
+      region: "text",
+      policy: "text",
+      action: "text",
+    });
+    const { project: owner = project, region, policy, action } = asked;
+    if (action !== "start" && action !== "stop") throw rpcError(400, 'A schedule\'s action is "start" or "stop".');
+    const path = `projects/${owner}/regions/${region}/resourcePolicies/${policy}`;
+    return { json: { [action]: machines.fireSchedule(path, action) } };
+  }
+
   return new Router()
     .on(
       "GET",
@@ -131,6 +144,7 @@ export function controlRouter(options: ControlOptions): Router {
     )
     .on("PATCH", "/local/v1/settings", operator(change))
     .on("POST", "/local/v1/preempt", operator(preempt))
+    .on("POST", "/local/v1/schedules", operator(runSchedule))
     .on(
       "GET",
       "/local/v1/leftovers",

@@ -33,7 +33,10 @@ import { storageService } from "./services/storage/index.ts";
 import { createServerCertificate } from "./tls/certificate.ts";
 
 /** What can be changed while the local cloud runs (`/local/v1/settings`). */
-export interface Settings extends AccessSettings, ServiceUsageSettings {}
+export interface Settings extends AccessSettings, ServiceUsageSettings {
+  /** How far the cloud's clock is ahead of this machine's: schedules, time limits and tokens go by it. */
+  clockOffsetMs: number;
+}
 
 export interface LocalCloudOptions {
   /** Everything that the cloud knows lies here: start it again on the same folder and it goes on. */
@@ -86,8 +89,9 @@ export async function startLocalCloud(options: LocalCloudOptions): Promise<Local
 }
 
 async function open(options: LocalCloudOptions, state: State, unlock: () => void): Promise<LocalCloud> {
-  const { project = DEFAULT_PROJECT, log = () => {}, now = Date.now } = options;
-  const settings: Settings = { iamDelayMs: 0, serviceEnableDelayMs: 0, ...options.settings };
+  const { project = DEFAULT_PROJECT, log = () => {}, now: clock = Date.now } = options;
+  const settings: Settings = { iamDelayMs: 0, serviceEnableDelayMs: 0, clockOffsetMs: 0, ...options.settings };
+  const now = () => clock() + settings.clockOffsetMs;
   const cloud: Cloud = {
     state,
     access: createAccess({ state, now, settings }),

@@ -11,6 +11,9 @@ import { addFirewalls } from "./firewalls.ts";
 import { addIam } from "./iam.ts";
 import { addImages } from "./images.ts";
 import { addInstanceActions } from "./instanceActions.ts";
+import { addInstanceAddresses } from "./instanceAddresses.ts";
+import { addInstanceDisks } from "./instanceDisks.ts";
+import { addInstancePolicies } from "./instancePolicies.ts";
 import { addInstances } from "./instances.ts";
 import type { Machines } from "./machines.ts";
 import { addNetworks, addSubnetworks } from "./networks.ts";
@@ -20,6 +23,7 @@ import { addProjects } from "./projects.ts";
 import { isPublic } from "./publicImages.ts";
 import { addResourcePolicies } from "./resourcePolicies.ts";
 import { addRouters } from "./routers.ts";
+import { Schedules } from "./schedules.ts";
 import { addSnapshots } from "./snapshots.ts";
 import { addTemplates } from "./templates.ts";
 
@@ -30,9 +34,12 @@ export function computeService(cloud: Cloud, machines: Machines): Router {
   const parts = [addNetworks, addSubnetworks, addFirewalls, addRouters, addAddresses, addResourcePolicies];
   const machineParts = [addImages, addSnapshots, addDisks, addTemplates, addInstances, addInstanceActions, addConsole];
   for (const add of [...parts, ...machineParts]) add(router, compute);
+  for (const add of [addInstanceDisks, addInstanceAddresses, addInstancePolicies]) add(router, compute);
   for (const add of [addIam, addPlaces, addOperations, addProjects]) add(router, compute);
   for (const route of router.routes) route.handler = inKnownProject(cloud, route.handler);
   addBatch(router);
+  const schedules = new Schedules(compute);
+  machines.fireSchedule = (policy, what) => schedules.fire(policy, what);
   return router;
 }
 

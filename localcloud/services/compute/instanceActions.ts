@@ -10,7 +10,7 @@ import { type Json, readBody, type Shape } from "./schema.ts";
 import { METADATA, SCHEDULING, SERVICE_ACCOUNT, TAGS } from "./shapes/machine.ts";
 import type { Instance, Scheduling } from "./types.ts";
 
-interface Target {
+export interface Target {
   call: Call;
   path: string;
   instance: Instance;
@@ -27,10 +27,11 @@ export function addInstanceActions(router: Router, compute: Compute): void {
     work: (path: string) => Promise<void>,
     check: (instance: Instance) => void = () => {},
   ) => {
-    action(router, compute, verb, {}, ({ call, path, instance }) => {
+    const ask: Work = ({ call, path, instance }) => {
       check(instance);
       return begin(compute, call, verb, path, instance, () => work(path));
-    });
+    };
+    action(router, compute, verb, {}, ask, "noGracefulShutdown");
   };
   power("start", (path) => machines.start(path));
   power("stop", (path) => machines.stop(path));
@@ -71,32 +72,23 @@ export function addInstanceActions(router: Router, compute: Compute): void {
     const serviceAccounts = readServiceAccounts(compute, call, wanted, project, "resource");
     return { serviceAccounts: serviceAccounts.length > 0 ? serviceAccounts : undefined };
   });
-  action(router, compute, "setDeletionProtection", {}, ({ call, path, instance }) => {
+  const protection: Work = ({ call, path, instance }) => {
     const deletionProtection = truth(call, "deletionProtection", true);
     return begin(compute, call, "setDeletionProtection", path, instance, () => {
       compute.save(path, { ...compute.get(path), deletionProtection });
     });
-  });
-  action(router, compute, "setDiskAutoDelete", {}, ({ call, path, instance }) => {
-    const device = call.query.get("deviceName") ?? "";
-    const autoDelete = truth(call, "autoDelete", false);
-    if (!instance.disks.some(({ deviceName }) => deviceName === device)) {
-      throw invalid("deviceName", device, "No disk of the instance has this device name.");
-    }
-    return begin(compute, call, "setDiskAutoDelete", path, instance, () => {
-      const now = compute.get(path) as Instance;
-      const disks = now.disks.map((disk) => (disk.deviceName === device ? { ...disk, autoDelete } : disk));
-      compute.save(path, { ...now, disks });
-    });
-  });
-  for (const verb of ["attachDisk", "detachDisk", "addAccessConfig", "deleteAccessConfig", "suspend", "resume"]) {
+  };
+  action(router, compute, "setDeletionProtection", {}, protection, "deletionProtection");
+  for (const verb of ["suspend", "resume", "updateAccessConfig", "updateNetworkInterface"]) {
     onOne(router, "zones", "instances", "POST", verb, () => {
       throw notModelled(`instances.${verb}`);
     });
   }
 }
 
-function begin(
+type Work = (target: Target) => Reply;
+
+export function begin(
   compute: Compute,
   call: Call,
   type: string,
@@ -108,7 +100,7 @@ function begin(
 }
 
 /** A boolean of the query: gcloud writes `False`. */
-function truth(call: Call, name: string, absent: boolean): boolean {
+export function truth(call: Call, name: string, absent: boolean): boolean {
   const text = call.query.get(name);
   if (text === null || text === "") return absent;
   if (/^(true|1)$/i.test(text)) return true;
@@ -117,9 +109,17 @@ function truth(call: Call, name: string, absent: boolean): boolean {
 }
 
 /** `POST instances/NAME/VERB` with a body of the given shape, under the permission of the verb's name. */
-function action(router: Router, compute: Compute, verb: string, shape: Shape, work: (target: Target) => Reply): void {
+export function action(
+  router: Router,
+  compute: Compute,
+  verb: string,
+  shape: Shape,
+  work: Work,
+  /** Further query parameters. */
+  ...query: string[]
+): void {
   onOne(router, "zones", "instances", "POST", verb, async (call) => {
-    allowQuery(call, "requestId", "deletionProtection", "deviceName", "autoDelete", "noGracefulShutdown");
+    allowQuery(call, "requestId", ...query);
     const { project } = where(call);
     const raw = await call.json();
     const repeated = compute.repeated(call, project);
@@ -152,7 +152,7 @@ function requireRunning(instance: Instance): void {
   );
 }
 
-function requireStopped(instance: Instance, what: string): void {
+export function requireStopped(instance: Instance, what: string): void {
   if (instance.status === "TERMINATED") return;
   throw new GoogleError(
     400,

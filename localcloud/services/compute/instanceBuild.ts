@@ -1,12 +1,14 @@
 import { GoogleError } from "../../core/errors.ts";
 import type { Call } from "../../core/http.ts";
-import { externalAddress, internalAddress } from "./addresses.ts";
+import { makeAccessConfig } from "./accessConfigs.ts";
+import { internalAddress } from "./addresses.ts";
 import { type Compute, fingerprint, type Where } from "./context.ts";
 import { diskMembers } from "./disks.ts";
+import { requireBlank, requireDeviceName, requireUsable } from "./instanceDiskRules.ts";
 import { invalid, lastPart, link, pathOf, referred, regionOf, split } from "./links.ts";
 import { readAccelerators, readScheduling, requireDiskFor, requireMachineType } from "./machineRules.ts";
-import { inUse } from "./networks.ts";
 import { requireLabels, requireMetadata, requireName, requireTags } from "./rules.ts";
+import { requireScheduler } from "./schedules.ts";
 import type { Json } from "./schema.ts";
 import type { AttachedDisk, Disk, Instance, NetworkInterface } from "./types.ts";
 
@@ -198,7 +200,13 @@ function readInterfaces(compute: Compute, at: At, given: unknown): NetworkInterf
       subnetwork: subnet.selfLink,
       networkIP,
       stackType: "IPV4_ONLY",
-      ...(outside.length > 0 ? { accessConfigs: outside.map((config) => accessConfig(compute, config, at)) } : {}),
+      ...(outside.length > 0
+        ? {
+            accessConfigs: outside.map((config) =>
+              makeAccessConfig(compute, config, at, `${field}.accessConfigs[0].natIP`),
+            ),
+          }
+        : {}),
     };
     return { ...filled, fingerprint: fingerprint(filled) };
   });
@@ -216,27 +224,21 @@ function ownAddress(compute: Compute, subnetLink: string, given: string | undefi
   return internalAddress(compute, subnet, own ?? given, field, own);
 }
 
-function accessConfig(compute: Compute, given: Json, at: At) {
-  const reserved = compute
-    .list("addresses", `projects/${at.project}/`)
-    .find(([, thing]) => thing.address === given.natIP);
-  if (given.natIP !== undefined && !reserved) {
-    const field = "resource.networkInterfaces[0].accessConfigs[0].natIP";
-    throw invalid(field, given.natIP, "The specified external IP address was not found in the region.");
-  }
-  const natIP = given.natIP === undefined ? externalAddress(compute, at.project) : String(given.natIP);
-  const defaults = { name: "External NAT", type: "ONE_TO_ONE_NAT", networkTier: "PREMIUM" };
-  return { kind: "compute#accessConfig", ...defaults, ...given, natIP };
-}
-
-function readPolicies(compute: Compute, at: At, given: string[], zone: string): string[] {
+export function readPolicies(
+  compute: Compute,
+  at: At,
+  given: string[],
+  zone: string,
+  name = "resource.resourcePolicies",
+): string[] {
   return given.map((text, index) => {
-    const field = `resource.resourcePolicies[${index}]`;
+    const field = `${name}[${index}]`;
     const path = referred(text, field, at.project, "resourcePolicies");
     const policy = compute.referent(path, field, text, "resource policy");
     if (split(path).place !== `regions/${regionOf(zone)}`)
       throw invalid(field, text, "The policy is in another region.");
     compute.requireOn(at.call, "compute.resourcePolicies.use", path);
+    requireScheduler(compute, at.path);
     return policy.selfLink;
   });
 }
@@ -253,28 +255,34 @@ function readDisks(compute: Compute, at: At, body: Json): { attached: AttachedDi
   }
   const made: [string, Disk][] = [];
   const machine = split(at.path).name;
-  const attached = list.map((one, index): AttachedDisk => {
+  const attached: AttachedDisk[] = [];
+  for (const [index, one] of list.entries()) {
     const field = `resource.disks[${index}]`;
+    const boot = one.boot === true;
     const disk =
-      one.source === undefined ? newDisk(compute, at, one, index, machine) : usedDisk(compute, at, one, field);
+      one.source === undefined
+        ? newDisk(compute, at, one, index, machine)
+        : requireUsable(compute, at, one, field, boot);
     if (one.source === undefined) made.push([pathOf(disk.selfLink), disk]);
+    if (!boot) requireBlank(disk);
     const { initializeParams: _params, ...rest } = one;
-    return {
+    const deviceName = one.deviceName ?? `persistent-disk-${index}`;
+    attached.push({
       ...rest,
       kind: "compute#attachedDisk",
       type: "PERSISTENT",
       mode: one.mode === "READ_ONLY" ? "READ_ONLY" : "READ_WRITE",
       source: disk.selfLink,
-      deviceName: String(one.deviceName ?? `persistent-disk-${index}`),
+      deviceName: requireDeviceName(deviceName, attached, `${field}.deviceName`),
       index,
-      boot: one.boot === true,
+      boot,
       autoDelete: one.autoDelete === true,
       interface: String(one.interface ?? "SCSI"),
       diskSizeGb: disk.sizeGb,
       architecture: disk.architecture,
       guestOsFeatures: disk.guestOsFeatures,
-    };
-  });
+    });
+  }
   return { attached, made };
 }
 
@@ -299,15 +307,4 @@ function newDisk(compute: Compute, at: At, one: Json, index: number, machine: st
     users: [link(at.path)],
     lastAttachTimestamp: compute.time(),
   } as unknown as Disk;
-}
-
-function usedDisk(compute: Compute, at: At, one: Json, field: string): Disk {
-  const text = String(one.source);
-  const path = referred(text, `${field}.source`, at.project, "disks");
-  const disk = compute.referent(path, `${field}.source`, text, "disk") as Disk;
-  if (split(path).place !== at.place) throw invalid(`${field}.source`, text, "The disk is not in the machine's zone.");
-  compute.requireOn(at.call, one.mode === "READ_ONLY" ? "compute.disks.useReadOnly" : "compute.disks.use", path);
-  const [user] = disk.users ?? [];
-  if (user) throw inUse("disk", path, pathOf(user));
-  return disk;
 }

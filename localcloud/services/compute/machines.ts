@@ -7,10 +7,11 @@ import type { Collection } from "../../core/state.ts";
 import type { Guest, GuestDriver, GuestSpec } from "../../guests/guest.ts";
 import type { MetadataServerOptions } from "../../metadata/server.ts";
 import type { MetadataTree } from "../../metadata/tree.ts";
+import { forgetTunnel } from "../iap/index.ts";
 import { dataDisk, diskAt, diskContent, removeDisk } from "./content.ts";
 import { restartsAfterCrash } from "./crashes.ts";
 import { guestSpec } from "./guestSpec.ts";
-import { pathOf, split } from "./links.ts";
+import { lastPart, pathOf, split } from "./links.ts";
 import type { MachineRecord } from "./machineRecord.ts";
 import { metadataTree, projectAttributes } from "./metadataTree.ts";
 import { inUse } from "./networks.ts";
@@ -48,6 +49,8 @@ export class Machines {
   #closed = false;
   /** Waited for when the local cloud closes: operations write their end. */
   readonly closing: (() => Promise<void>)[] = [];
+  /** Does what an instance schedule says, now; set by who has the schedules. Gives the machines' paths. */
+  fireSchedule: (policy: string, what: "start" | "stop") => string[] = () => [];
   /** Writes the operation down that tells of a preemption; set by who has the operations. */
   onPreempted: (path: string, instance: Instance) => void = () => {};
 
@@ -312,6 +315,8 @@ export class Machines {
     this.#listeners.delete(path);
     if (!instance) return;
     this.#serials.forget(instance.id);
+    const { project, place } = split(path);
+    forgetTunnel(this.#cloud, project, lastPart(place), instance.name);
     const disks = this.#cloud.state.collection<Disk>("compute.disks");
     for (const { source, autoDelete } of instance.disks) {
       const disk = disks.get(pathOf(source));

@@ -2,12 +2,13 @@ import { GoogleError } from "../../core/errors.ts";
 import type { Router } from "../../core/http.ts";
 import { addCollection } from "./collection.ts";
 import type { Compute } from "./context.ts";
+import { parseCron } from "./cron.ts";
 import { invalid, link, split } from "./links.ts";
 import { inUse } from "./networks.ts";
 import { type Json, mergePatch } from "./schema.ts";
 import { RESOURCE_POLICY } from "./shapes/machine.ts";
 
-/** Instance schedules: kept and attached, as Google does; the local cloud starts and stops nothing by them. */
+/** Instance schedules; `schedules.ts` starts and stops machines by them. */
 export function addResourcePolicies(router: Router, compute: Compute): void {
   addCollection(router, compute, {
     plural: "resourcePolicies",
@@ -49,7 +50,7 @@ function requireSchedule(body: Json): void {
   for (const name of ["vmStartSchedule", "vmStopSchedule"]) {
     const schedule = (policy[name] as Json | undefined)?.schedule;
     if (schedule === undefined) continue;
-    if (!/^(?:[\d*,/\-A-Za-z]+\s+){4}[\d*,/\-A-Za-z]+$/.test(String(schedule).trim())) {
+    if (!parseCron(String(schedule))) {
       throw invalid(`${field}.${name}.schedule`, schedule, "Must be a schedule of five fields in cron's format.");
     }
   }

@@ -165,6 +165,14 @@ export class ComputeFixture {
     throw new Error(`${name} did not become ${status}: ${(await this.instance(name))?.status ?? "gone"}`);
   }
 
+  /** Gives Compute Engine's own account a role on the project, and takes away what it had. */
+  async letSchedule(role = "roles/compute.instanceAdmin.v1"): Promise<void> {
+    const { projectNumber } = await this.ok("GET", `/crm/v1/projects/${this.project}`);
+    const agent = `serviceAccount:service-${projectNumber}@compute-system.iam.gserviceaccount.com`;
+    const policy = { bindings: role === "none" ? [] : [{ role, members: [agent] }] };
+    await this.ok("POST", `/crm/v1/projects/${this.project}:setIamPolicy`, { policy });
+  }
+
   /** A network `net` with the subnet `sub` in the test's region. */
   async network(): Promise<void> {
     await this.done("POST", "global/networks", { name: "net", autoCreateSubnetworks: false });

@@ -93,6 +93,7 @@ test("an instance schedule is checked, attached and held while it is in use", as
   const kept = (await cloud.ok("GET", `${policies}/night`)).instanceSchedulePolicy as Json;
   assert.deepEqual(kept.vmStopSchedule, { schedule: "0 21 * * *" });
   assert.equal(kept.timeZone, "Europe/Berlin");
+  await cloud.letSchedule();
   await cloud.done("POST", `zones/${ZONE}/instances`, machine("m", { resourcePolicies: [`${policies}/night`] }));
   await cloud.refused(400, "resourceInUseByAnotherResource", "DELETE", `${policies}/night`);
 });

@@ -78,6 +78,19 @@ export const ATTACHED_DISK: Shape = {
   forceAttach: "unmodelled",
 };
 
+export const ACCESS_CONFIG: Shape = {
+  kind: "output",
+  name: "string",
+  type: oneOf("ONE_TO_ONE_NAT"),
+  natIP: "string",
+  networkTier: oneOf("PREMIUM", "STANDARD"),
+  setPublicPtr: "unmodelled",
+  publicPtrDomainName: "unmodelled",
+  externalIpv6: "unmodelled",
+  externalIpv6PrefixLength: "unmodelled",
+  securityPolicy: "unmodelled",
+};
+
 export const NETWORK_INTERFACE: Shape = {
   kind: "output",
   name: "output",
@@ -87,20 +100,7 @@ export const NETWORK_INTERFACE: Shape = {
   networkIP: "string",
   nicType: oneOf("VIRTIO_NET", "GVNIC"),
   stackType: oneOf("IPV4_ONLY"),
-  accessConfigs: [
-    {
-      kind: "output",
-      name: "string",
-      type: oneOf("ONE_TO_ONE_NAT"),
-      natIP: "string",
-      networkTier: oneOf("PREMIUM", "STANDARD"),
-      setPublicPtr: "unmodelled",
-      publicPtrDomainName: "unmodelled",
-      externalIpv6: "unmodelled",
-      externalIpv6PrefixLength: "unmodelled",
-      securityPolicy: "unmodelled",
-    },
-  ],
+  accessConfigs: [ACCESS_CONFIG],
   aliasIpRanges: "unmodelled",
   aliasIpv6Ranges: "unmodelled",
   ipv6AccessConfigs: "unmodelled",
