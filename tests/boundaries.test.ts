@@ -23,6 +23,8 @@ const FORBIDDEN: [from: string, to: string][] = [
   ["images/q.ts", "../localcloud/hosts.ts"],
   ["workstation/r.ts", "../engine/cli.ts"],
   ["localcloud/s.ts", "../cleanup/inventory.ts"],
+  ["localcloud/v.ts", "../faults/case.ts"],
+  ["training/w.ts", "../faults/case.ts"],
   ["index.ts", "./localcloud/hosts.ts"],
 ];
 
@@ -31,6 +33,8 @@ const ALLOWED: [from: string, to: string][] = [
   ["cli/rehearse/l.ts", "../../localcloud/hosts.ts"],
   ["cli/local/m.ts", "../../engine/cli.ts"],
   ["tests/n.test.ts", "../localcloud/hosts.ts"],
+  ["faults/x.ts", "../localcloud/hosts.ts"],
+  ["faults/y.ts", "../engine/cli.ts"],
   ["components/o.ts", "../training/nearest.ts"],
 ];
 
