@@ -94,15 +94,15 @@ class Checkpoints:
 
         `first`: nothing of this run has ever trained. Then there is nobody to fence out, and nothing is written.
         """
-        before = self._before(loaded)
-        if self.exists or not first:
-            head, previous = (loaded[0] if loaded else None), (before[0] if before else None)
-            if not self._point(Latest(head, previous, self._assignment.attempt, self._owner), adopt=False):
-                return False
-        self.kept = [kept for kept in (loaded, before) if kept is not None]
+        self.kept = [kept for kept in (loaded, self._before(loaded)) if kept is not None]
         highest = max(loaded[0].n if loaded else 0, latest.head.n if latest and latest.head else 0)
         if self.exists or not first:
+            # Before the pointer is ours: what is listed after that may be a successor's, and would be deleted.
             highest = max([highest, *self._take_stock()])
+            head, previous = [*(kept[0] for kept in self.kept), None, None][:2]
+            if not self._point(Latest(head, previous, self._assignment.attempt, self._owner), adopt=False):
+                return False
+            self._sweep()
         self._next = highest + 1
         return True
 
@@ -114,7 +114,9 @@ class Checkpoints:
             return None
 
     def _take_stock(self) -> list[int]:
-        """Learns which objects there are, deletes those that nothing kept names; the manifests' numbers."""
+        """Learns which objects there are, and which of them nothing kept names; the manifests' numbers."""
+        self._garbage.clear()
+        self._objects.clear()
         numbers = self.stored.numbers()
         keep = {reference.n for reference, _ in self.kept}
         self._garbage.update({item.name: item.generation for n, item in numbers.items() if n not in keep})
@@ -126,7 +128,6 @@ class Checkpoints:
                 self._objects[sha256] = Object(item.generation, parse_time(item.created) if item.created else 0.0)
             else:
                 self._garbage[item.name] = item.generation
-        self._sweep()
         return list(numbers)
 
     # Writing.

@@ -171,28 +171,31 @@ def _mapped(process: int, start: str) -> str | None:
 
 
 def _processes(user: int | None) -> list[int]:
-    try:
-        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
     own = os.getpid()
     if user is not None:
-        return [number for number in numbers if number != own and _owner(number) == user]
-    parents: dict[int, int] = {}
-    for number in numbers:
         try:
-            with open(f"/proc/{number}/stat", "rb") as file:
-                # The command's name stands in parentheses and may hold anything.
-                parents[number] = int(file.read().rsplit(b")", 1)[1].split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-    found = {own}
-    grew = True
-    while grew:
-        more = {number for number, parent in parents.items() if parent in found and number not in found}
-        found |= more
-        grew = bool(more)
-    return sorted(found - {own})
+            numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        except OSError:
+            return []
+        return [number for number in numbers if number != own and _owner(number) == user]
+    found: list[int] = []
+    waiting = [own]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{thread}/children", encoding="ascii") as file:
+                found += [int(number) for number in file.read().split()]
+    except (OSError, ValueError):
+        pass  # it ended
+    return found
 
 
 def _owner(process: int) -> int | None:

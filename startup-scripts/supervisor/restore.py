@@ -54,7 +54,9 @@ class Restore:
             latest = self._checkpoints.latest()
             own = self._own()
             loaded = None
-            for candidate in self._checkpoints.stored.candidates(latest, self._say):
+            # A run that never trained has no checkpoints to look for, and pays for no list of them.
+            some = self._checkpoints.exists or not first
+            for candidate in self._checkpoints.stored.candidates(latest, self._say) if some else ():
                 try:
                     if not own:
                         self._fill(*candidate)
@@ -144,7 +146,7 @@ class Restore:
             os.symlink(target, os.path.join(new, path))
         if self._owner is not None:
             _give(new, self._owner)
-        os.sync()
+        # Not forced to the disk: after a power cut nothing here is trusted, and the bucket has it.
         self._replace(new)
 
     def _empty(self) -> None:

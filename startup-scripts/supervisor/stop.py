@@ -32,6 +32,19 @@ class Stop:
                 self.reason, self.detail = reason, detail
         self._event.set()
 
+    @property
+    def words(self) -> str:
+        """The reason, for a person."""
+        if self.preempted:
+            return "Google takes this machine back"
+        words = {
+            "shutdown": "the machine is being switched off",
+            "deadline": "the time limit is near",
+            "cancel": "cancelled on request",
+            "notOurs": "the run goes on elsewhere, or has ended",
+        }
+        return f"{words.get(self.reason or '', self.reason)}{f' ({self.detail})' if self.detail else ''}"
+
     def taken_back(self) -> None:
         """Google takes the machine back: the power button follows, or was pressed already."""
         self.preempted = True
