@@ -3,6 +3,7 @@ import { EXIT, UserError } from "../training/errors.ts";
 import { cleanupCommands } from "./commands/cleanup.ts";
 import { environmentCommands } from "./commands/environment.ts";
 import { fileCommands } from "./commands/files.ts";
+import { imageCommands } from "./commands/images.ts";
 import { toolsOf } from "./commands/tools.ts";
 import { trainingCommands } from "./commands/training.ts";
 
@@ -52,7 +53,8 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
     .option("--version", "print the version")
     .on("option:version", () => undefined);
   const tools = toolsOf(program, split(argv).trainer, outcome);
-  for (const register of [environmentCommands, fileCommands, trainingCommands, cleanupCommands]) register(tools);
+  for (const register of [environmentCommands, fileCommands, trainingCommands, imageCommands, cleanupCommands])
+    register(tools);
   await addLocal(program, argv[0]);
   if (argv[0] === "--version") {
     const { readFile } = await import("node:fs/promises");

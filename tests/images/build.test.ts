@@ -181,10 +181,10 @@ test("only this environment's images are ours: a family that holds another's is 
 
 test("what a build may not be: every problem at once, and nothing is made", async () => {
   const folder = world.recipe("wrong", {
-    "image.yaml":
-      "base: common-cu128-ubuntu-2204-nvidia-570\napt: [htop, 'rm -rf']\nsteps: [{file: no.sh, sha256: " +
-      "0".repeat(64) +
-      "}]\n",
+    "image.yaml": `base: common-cu128-ubuntu-2204-nvidia-570
+apt: [htop, 'rm -rf']
+steps: [{file: no.sh, sha256: "${"0".repeat(64)}"}]
+`,
     "requirements.txt": "pandas\n",
   });
   const { imageFamily } = world.environment;
