@@ -8,8 +8,9 @@ import { changeStatus, isTerminal, launcherName, nextAttempt } from "./status.ts
 /** Whether the run waits for somebody to make its (next) machine. */
 export function needsLauncher(status: RunStatus, maxRestarts: number, now: number): boolean {
   if (status.cancelRequested || isTerminal(status, maxRestarts)) return false;
-  // A machine that was made takes as long as it takes to boot and speak; if it is gone, the reconciler finds that out.
-  if (status.phase === "provisioning" && status.times.provisioned) return false;
+  // Whether there is a machine, which takes as long as it takes to boot and speak, is the reconciler's to find out: a
+  // run whose machine never came about is `queued` then.
+  if (status.phase === "provisioning") return false;
   return status.phase === "preempted" || isUnattended(status, now);
 }
 

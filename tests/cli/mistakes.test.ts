@@ -10,7 +10,8 @@ import { leaveRun, openWorkbench, type Workbench } from "./workbench.ts";
 
 let bench: Workbench;
 const DATA = "mlt-test-data";
-const KEYS = "Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample";
+const KEYS =
+  "Keys: name, command, inputs, python, machineType, spot, maxHours, maxRestarts, checkpointSeconds, fallbackToStandard, keep, sample";
 before(async () => {
   bench = await openWorkbench();
   assert.equal((await bench.mlt(["use", `gs://${DATA}`])).code, 0);

@@ -19,8 +19,12 @@ const status = (change: Partial<RunStatus>): RunStatus => ({
 
 test("a launcher that is silent for a minute is gone; a machine that boots for minutes is not", () => {
   const later = START + 90_000;
-  assert.equal(needsLauncher(status({}), 5, START + 30_000), false, "it asks for the machine");
-  assert.equal(needsLauncher(status({}), 5, later), true, "nobody asks for it any more");
+  for (const phase of ["submitted", "queued"] as const) {
+    assert.equal(needsLauncher(status({ phase }), 5, START + 30_000), false, "somebody is at it");
+    assert.equal(needsLauncher(status({ phase }), 5, later), true, "nobody asks for it any more");
+    assert.equal(needsLauncher(status({ phase, cancelRequested: true }), 5, later), false, "nobody wants it");
+  }
+  assert.equal(needsLauncher(status({}), 5, later), false, "readers look whether the machine is there first");
   const times = { submitted: time(0), provisioned: time(5) };
   assert.equal(needsLauncher(status({ times }), 5, later), false, "the machine is there, and boots");
   assert.equal(needsLauncher(status({ phase: "preempted", times }), 5, later), true);

@@ -1,109 +1,14 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import type { Environment, RunSpec, RunStatus } from "../../training/contract.ts";
-import type { LaunchHooks, LaunchOptions } from "../../training/engines/engine.ts";
+import { test } from "node:test";
 import { VmEngine } from "../../training/engines/vm.ts";
-import { UserError } from "../../training/errors.ts";
 import { ENVIRONMENT } from "../cli/workbench.ts";
-import { type Answer, FakeCompute } from "./fakeCompute.ts";
+import type { Answer } from "./fakeCompute.ts";
+import { aroundEachTest, bench, launch, NAME, refused, SPEC, START } from "./vmBench.ts";
 
-const START = Date.parse("2026-11-21T08:00:00Z");
-const SPEC: RunSpec = {
-  schema: 1,
-  id: "census-20261121080000-0a1b",
-  environment: "mlt-test",
-  project: "local-project",
-  package: { name: "census", object: `code/${"a".repeat(64)}.tar.gz`, sha256: "a".repeat(64) },
-  command: ["python", "train.py"],
-  arguments: [],
-  inputs: [],
-  buckets: ENVIRONMENT.buckets,
-  deadline: "2026-11-21T10:00:00.000Z",
-  maxRestarts: 2,
-  keepMinutes: 0,
-  machineType: "n2-standard-4",
-  spot: true,
-  createdAt: "2026-11-21T08:00:00.000Z",
-};
-const NAME = "mlt-test-run-20261121080000-0a1b-a01";
-
-let fake: FakeCompute;
-let clock: number;
-let places: string[];
-let waits: string[];
-let setbacks: string[];
-let doubts: string[];
-const token = process.env.GOOGLE_OAUTH_ACCESS_TOKEN;
-
-before(() => {
-  process.env.GOOGLE_OAUTH_ACCESS_TOKEN = "test-token";
-});
-after(() => {
-  if (token === undefined) delete process.env.GOOGLE_OAUTH_ACCESS_TOKEN;
-  else process.env.GOOGLE_OAUTH_ACCESS_TOKEN = token;
-});
-beforeEach(async () => {
-  fake = new FakeCompute();
-  process.env.CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE = await fake.start();
-  clock = START;
-  places = [];
-  waits = [];
-  setbacks = [];
-  doubts = [];
-});
-afterEach(() => fake.close());
-
-/** Launches against the script; time passes only where the engine sleeps. */
-function launch(
-  answers: Answer[],
-  options: {
-    environment?: Partial<Environment>;
-    spec?: Partial<RunSpec>;
-    attempt?: number;
-    launch?: LaunchOptions;
-  } = {},
-): Promise<NonNullable<RunStatus["machine"]>> {
-  fake.answers.push(...answers);
-  const engine = new VmEngine({
-    now: () => clock,
-    sleep: async (milliseconds) => {
-      clock += milliseconds;
-    },
-  });
-  let attempt = options.attempt ?? 1;
-  const hooks: LaunchHooks = {
-    onPlace: async (machine) => {
-      // The record comes before the machine.
-      assert.equal(fake.machines.size, 0);
-      places.push(machine.zone);
-    },
-    onAlive: async () => undefined,
-    onWait: async (message) => {
-      waits.push(message);
-    },
-    onSetback: (zone) => void setbacks.push(zone),
-    onUncertain: async (why) => {
-      doubts.push(why);
-      attempt += 1;
-      return attempt;
-    },
-  };
-  const environment = { ...ENVIRONMENT, ...options.environment };
-  return engine.launch(environment, { ...SPEC, ...options.spec }, attempt, hooks, options.launch);
-}
-
-async function refused(promise: Promise<unknown>): Promise<UserError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof UserError, String((error as Error).stack));
-    return error;
-  }
-  throw new Error("it was not refused");
-}
+aroundEachTest();
 
 test("sends metadata and scheduling complete, the deadline as the longest run, and labels", async () => {
-  clock = START + 30_500;
+  bench.clock = START + 30_500;
   const machine = await launch([]);
   assert.deepEqual(machine, {
     name: NAME,
@@ -112,8 +17,8 @@ test("sends metadata and scheduling complete, the deadline as the longest run, a
     type: "n2-standard-4",
     spot: true,
   });
-  assert.equal(fake.inserts.length, 1);
-  const { zone, query, body } = fake.inserts[0]!;
+  assert.equal(bench.fake.inserts.length, 1);
+  const { zone, query, body } = bench.fake.inserts[0]!;
   assert.equal(zone, "us-central1-a");
   assert.equal(
     query.get("sourceInstanceTemplate"),
@@ -152,7 +57,7 @@ test("sends metadata and scheduling complete, the deadline as the longest run, a
 
 test("a run without Spot gets a standard machine that still ends at its deadline", async () => {
   await launch([], { spec: { spot: false } });
-  assert.deepEqual(fake.inserts[0]!.body.scheduling, {
+  assert.deepEqual(bench.fake.inserts[0]!.body.scheduling, {
     provisioningModel: "STANDARD",
     preemptible: false,
     automaticRestart: false,
@@ -166,8 +71,8 @@ for (const code of ["ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTE
   test(`${code} moves to the next zone and leaves nothing in the first`, async () => {
     const machine = await launch([{ operation: code }]);
     assert.equal(machine.zone, "us-central1-b");
-    assert.deepEqual(places, ["us-central1-a", "us-central1-b"]);
-    assert.deepEqual(fake.deleted, [`us-central1-a/${NAME}`]);
+    assert.deepEqual(bench.places, ["us-central1-a", "us-central1-b"]);
+    assert.deepEqual(bench.fake.deleted, [`us-central1-a/${NAME}`]);
   });
 }
 
@@ -185,8 +90,8 @@ for (const answer of [
   test(`a quota error (${"http" in answer ? "of the call" : "of the operation"}) moves to the next region`, async () => {
     const machine = await launch([answer]);
     assert.equal(machine.zone, "us-east1-b");
-    assert.deepEqual(places, ["us-central1-a", "us-east1-b"]);
-    assert.match(fake.inserts[1]!.query.get("sourceInstanceTemplate")!, /mlt-test-training-east$/);
+    assert.deepEqual(bench.places, ["us-central1-a", "us-east1-b"]);
+    assert.match(bench.fake.inserts[1]!.query.get("sourceInstanceTemplate")!, /mlt-test-training-east$/);
   });
 }
 
@@ -224,16 +129,16 @@ test("a bad request stops at once", async () => {
   const error = await refused(launch([{ http: 400, reason: "invalid", message: "Invalid value for field 'x'" }]));
   assert.equal(error.message, "Google refuses this machine in us-central1-a: Invalid value for field 'x'");
   assert.equal(error.exitCode, 70);
-  assert.equal(fake.inserts.length, 1);
+  assert.equal(bench.fake.inserts.length, 1);
 });
 
 test("403 is tried again for as long as rights take to be known, with one request id", async () => {
   const no: Answer = { http: 403, reason: "forbidden", message: "Required 'compute.instances.create'" };
   const machine = await launch(Array.from({ length: 12 }, () => no));
   assert.equal(machine.zone, "us-central1-a");
-  assert.equal(new Set(fake.inserts.map(({ query }) => query.get("requestId"))).size, 1);
-  assert.equal(waits[0], "us-central1-a: not allowed yet (Required 'compute.instances.create'); next try in 1 s");
-  assert.ok(clock - START < 10 * 60_000);
+  assert.equal(new Set(bench.fake.inserts.map(({ query }) => query.get("requestId"))).size, 1);
+  assert.equal(bench.waits[0], "us-central1-a: not allowed yet (Required 'compute.instances.create'); next try in 1 s");
+  assert.ok(bench.clock - START < 10 * 60_000);
 });
 
 test("403 for over ten minutes is an error that names the right", async () => {
@@ -244,7 +149,10 @@ test("403 for over ten minutes is an error that names the right", async () => {
     "Making a machine in us-central1-a is still not allowed after 10 minutes: Required 'compute.instances.create'\n" +
       `You need compute.instances.create in local-project, and the right to act as ${ENVIRONMENT.serviceAccount}.`,
   );
-  assert.ok(clock - START > 9 * 60_000 && clock - START <= 10 * 60_000, `gave up after ${clock - START} ms`);
+  assert.ok(
+    bench.clock - START > 9 * 60_000 && bench.clock - START <= 10 * 60_000,
+    `gave up after ${bench.clock - START} ms`,
+  );
 });
 
 test("429 and 503 are tried again more and more slowly, with one request id", async () => {
@@ -256,40 +164,40 @@ test("429 and 503 are tried again more and more slowly, with one request id", as
   ];
   await launch(answers);
   assert.deepEqual(
-    waits.map((wait) => /next try in (\d+) s/.exec(wait)?.[1]),
+    bench.waits.map((wait) => /next try in (\d+) s/.exec(wait)?.[1]),
     ["1", "2", "4", "8"],
   );
-  assert.equal(new Set(fake.inserts.map(({ query }) => query.get("requestId"))).size, 1);
+  assert.equal(new Set(bench.fake.inserts.map(({ query }) => query.get("requestId"))).size, 1);
 });
 
 test("a lost answer is asked for again, and the machine that was made is ours", async () => {
   const machine = await launch([{ lost: true }]);
   assert.equal(machine.zone, "us-central1-a");
-  assert.equal(fake.inserts.length, 2);
-  assert.equal(fake.machines.size, 1);
+  assert.equal(bench.fake.inserts.length, 2);
+  assert.equal(bench.fake.machines.size, 1);
 });
 
 test("an operation that failed is tried again under a new request id", async () => {
   await launch([{ operation: "INTERNAL_ERROR" }]);
-  assert.deepEqual(places, ["us-central1-a"]);
-  assert.equal(new Set(fake.inserts.map(({ query }) => query.get("requestId"))).size, 2);
+  assert.deepEqual(bench.places, ["us-central1-a"]);
+  assert.equal(new Set(bench.fake.inserts.map(({ query }) => query.get("requestId"))).size, 2);
 });
 
 test("an operation that never ends: the machine that runs is taken", async () => {
   const machine = await launch([{ hangs: "RUNNING" }]);
   assert.equal(machine.zone, "us-central1-a");
-  assert.deepEqual(fake.deleted, []);
+  assert.deepEqual(bench.fake.deleted, []);
 });
 
 test("an operation that never ends: a machine that does not run is deleted, the next zone tried", async () => {
   const machine = await launch([{ hangs: undefined }]);
   assert.equal(machine.zone, "us-central1-b");
-  assert.deepEqual(fake.deleted, [`us-central1-a/${NAME}`]);
+  assert.deepEqual(bench.fake.deleted, [`us-central1-a/${NAME}`]);
 });
 
 test("a machine of that name that is not ours stops the launch", async () => {
-  fake.machines.set(`us-central1-a/${NAME}`, { status: "RUNNING", labels: {} });
-  const engine = new VmEngine({ now: () => clock, sleep: async () => undefined });
+  bench.fake.machines.set(`us-central1-a/${NAME}`, { status: "RUNNING", labels: {} });
+  const engine = new VmEngine({ now: () => bench.clock, sleep: async () => undefined });
   const nothing = async () => undefined;
   const hooks = {
     onPlace: nothing,
@@ -307,10 +215,10 @@ test("a machine of that name that is not ours stops the launch", async () => {
 
 test("every attempt has its own machine name and request id", async () => {
   await launch([]);
-  fake.machines.clear();
+  bench.fake.machines.clear();
   const machine = await launch([], { attempt: 2 });
   assert.equal(machine.name, "mlt-test-run-20261121080000-0a1b-a02");
-  assert.notEqual(fake.inserts[0]!.query.get("requestId"), fake.inserts[1]!.query.get("requestId"));
+  assert.notEqual(bench.fake.inserts[0]!.query.get("requestId"), bench.fake.inserts[1]!.query.get("requestId"));
 });
 
 test("a machine's state is running, stopped or gone", async () => {
@@ -324,7 +232,7 @@ test("a machine's state is running, stopped or gone", async () => {
     ["TERMINATED", "stopped"],
     ["SUSPENDED", "stopped"],
   ]) {
-    fake.machines.set("us-central1-a/m", { status: status!, labels: {} });
+    bench.fake.machines.set("us-central1-a/m", { status: status!, labels: {} });
     assert.equal(await engine.state(ENVIRONMENT, machine), state);
   }
 });

@@ -58,7 +58,8 @@ export async function runGuest(
   // Some never come to speak: a broken image, a network that is not there.
   const mute = world.chance(0.03);
   try {
-    await sleep(world.between(3_000, 60_000));
+    // Some boot for minutes.
+    await sleep(world.between(3_000, world.chance(0.2) ? 240_000 : 60_000));
     if (mute) await new Promise<never>(() => {});
     await phase("booting");
     if (machine.spot && world.chance(0.35)) {

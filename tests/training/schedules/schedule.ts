@@ -53,6 +53,7 @@ class Schedule {
   readonly #spec: RunSpec;
   #made = 0;
   #cancelled = false;
+  #last: RunStatus | undefined;
   #actors: Actor[] = [];
 
   constructor(world: World) {
@@ -72,8 +73,10 @@ class Schedule {
       );
     this.#store.onWrite = (name, text) => {
       if (!name.endsWith("/status.json")) return;
-      const { machine } = JSON.parse(text) as RunStatus;
-      if (machine) this.#recorded.add(`${machine.zone}/${machine.name}`);
+      const status = JSON.parse(text) as RunStatus;
+      if (status.machine) this.#recorded.add(`${status.machine.zone}/${status.machine.name}`);
+      this.#checkChange(status);
+      this.#last = status;
     };
     this.#spec = {
       schema: 1,
@@ -93,6 +96,16 @@ class Schedule {
       spot: world.chance(0.8),
       createdAt: new Date(START).toISOString(),
     };
+  }
+
+  /** At every write of the status. */
+  #checkChange(status: RunStatus): void {
+    const before = this.#last;
+    if (!before?.machine || before.attempt === status.attempt || before.phase !== "provisioning") return;
+    const machine = this.#cloud.machines.get(`${before.machine.zone}/${before.machine.name}`);
+    if (before.times.provisioned && machine?.status === "RUNNING") {
+      this.#violations.push(`attempt ${before.attempt} was superseded while its machine booted`);
+    }
   }
 
   /** At every machine that Google makes. */
