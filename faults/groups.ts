@@ -42,6 +42,10 @@ export interface Group {
   /** For `--only`. */
   name: string;
   title: string;
+  /** It has faults and steps that `--fault` and `--step` choose from. */
+  chooses?: boolean;
+  /** It mostly waits: runs beside the groups that keep the processors busy. */
+  beside?: boolean;
   /** Loads and runs the group; loaded only when it is asked for. */
   run(options: GroupOptions): Promise<GroupReport>;
 }
@@ -51,11 +55,13 @@ export const GROUPS: readonly Group[] = [
   {
     name: "runs",
     title: "A run, each fault at each step",
+    chooses: true,
     run: async (options) => (await import("./runs.ts")).runRuns(options),
   },
   {
     name: "brakes",
     title: "Four brakes, each alone",
+    chooses: true,
     run: async (options) => (await import("./brakes.ts")).runBrakes(options),
   },
   {
@@ -66,6 +72,7 @@ export const GROUPS: readonly Group[] = [
   {
     name: "checkpoints",
     title: "Checkpoints, killed at every point",
+    beside: true,
     run: async (options) => (await import("./checkpoints.ts")).runCheckpoints(options),
   },
   {

@@ -1,10 +1,11 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { GuestLevel } from "../localcloud/guests/guest.ts";
-import { GROUPS, type GroupReport, type GroupRow } from "./groups.ts";
+import { GROUPS, type Group, type GroupReport, type GroupRow } from "./groups.ts";
+import { markdown, plain } from "./report.ts";
 
 const NAMES = GROUPS.map(({ name }) => name);
-const USAGE = `npm run faults [-- --only GROUP …] [--fault NAME] [--step NAME] [--guest nspawn|process] [--jobs N] [--json]
+const USAGE = `npm run faults [-- --only GROUP …] [--fault NAME] [--step NAME] [--guest nspawn|process] [--jobs N] [--json | --markdown]
   GROUP: ${NAMES.join(", ")}`;
 
 async function main(): Promise<number> {
@@ -16,6 +17,7 @@ async function main(): Promise<number> {
       guest: { type: "string" },
       jobs: { type: "string" },
       json: { type: "boolean" },
+      markdown: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -40,7 +42,7 @@ async function main(): Promise<number> {
   const started = Date.now();
   const since = () => `${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s`;
   const reports: Record<string, GroupReport> = {};
-  for (const group of GROUPS.filter(({ name }) => !values.only || values.only.includes(name))) {
+  const run = async (group: Group) => {
     console.error(`${since()}  ${group.title} …`);
     reports[group.name] = await group.run({
       jobs,
@@ -49,9 +51,16 @@ async function main(): Promise<number> {
       ...(values.step ? { step: values.step } : {}),
       progress: (line) => console.error(`${since()}  ${line}`),
     });
-  }
+  };
+  const all = GROUPS.filter((group) => group.chooses || (!values.fault && !values.step));
+  const wanted = values.only ? GROUPS.filter(({ name }) => values.only?.includes(name)) : all;
+  const beside = Promise.all(wanted.filter((group) => group.beside).map(run));
+  beside.catch(() => {}); // told when it is waited for
+  for (const group of wanted) if (!group.beside) await run(group);
+  await beside;
+  const told = wanted.map((group) => ({ group, report: reports[group.name]! }));
   if (values.json) console.log(JSON.stringify(reports));
-  else for (const [name, report] of Object.entries(reports)) print(name, report);
+  else console.log(values.markdown ? markdown(told, (Date.now() - started) / 1000) : plain(told));
   const rows = Object.values(reports).flatMap((report) => report.rows);
   const cases = sum(rows, "cases");
   const wrong = sum(rows, "wrong");
@@ -60,30 +69,5 @@ async function main(): Promise<number> {
 }
 
 const sum = (rows: readonly GroupRow[], key: "cases" | "wrong") => rows.reduce((total, row) => total + row[key], 0);
-
-function print(name: string, report: GroupReport): void {
-  const { title } = GROUPS.find((group) => group.name === name)!;
-  console.log(`\n${title}\n`);
-  const columns = [...new Set(report.rows.flatMap(({ cells = {} }) => Object.keys(cells)))];
-  const lines = [
-    ["", ...columns, "right"],
-    ...report.rows.map((row) => [
-      row.name,
-      ...columns.map((column) => row.cells?.[column] ?? ""),
-      `${row.cases - row.wrong}/${row.cases}`,
-    ]),
-  ];
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  for (const line of lines) {
-    console.log(
-      line
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-        .join(" ")
-        .trimEnd(),
-    );
-  }
-  for (const line of [...report.clean, ...report.notRun]) console.log(line);
-  for (const problem of report.problems) console.log(`\n${problem}`);
-}
 
 process.exit(await main());

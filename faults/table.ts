@@ -1,4 +1,5 @@
 import { type CaseResult, type FaultCase, runCase } from "./case.ts";
+import type { CleanAnswer } from "./clean.ts";
 import type { GroupOptions, GroupReport, GroupRow } from "./groups.ts";
 import { inParallel } from "./pool.ts";
 import { createWorld, type World } from "./world.ts";
@@ -71,13 +72,18 @@ async function cleanUp(world: World): Promise<{ lines: string[]; wrong: number }
   const left = await world.left();
   const { before, after, left: leftovers } = await world.destroy();
   const lines = [
-    `mlt clean --check before the environment was made: ${before.code} (${before.said})`,
+    `mlt clean --check before the environment was made: ${inShort(before)}`,
     `machines and disks after the last case: ${left.join(", ") || "none"}`,
-    `mlt clean --check after it was taken away: ${after.code} (${after.said})`,
+    `mlt clean --check after it was taken away: ${inShort(after)}`,
     ...leftovers.map((each) => `left in the local cloud: ${each}`),
   ];
   const wrong = (before.code === 0 ? 0 : 1) + (after.code === 0 && left.length + leftovers.length === 0 ? 0 : 1);
   return { lines, wrong };
+}
+
+/** What it ended with, and the first thing that it said. */
+function inShort({ code, said }: CleanAnswer): string {
+  return `${code} (${said.split("; ")[0]})`;
 }
 
 function told({ fault, step, level, problems, evidence = "" }: CaseResult): string {
