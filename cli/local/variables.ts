@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { delimiter, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Daemon } from "../../localcloud/daemon.ts";
+import { writeLauncher } from "../../localcloud/gcloud/launcher.ts";
 
 export type Shell = "sh" | "fish" | "powershell";
 export const SHELLS: readonly Shell[] = ["sh", "fish", "powershell"];
@@ -23,6 +24,8 @@ const GCLOUD: Record<string, string> = {
   CLOUDRESOURCEMANAGER: "crm/",
   SERVICEUSAGE: "su/",
   LOGGING: "logging/",
+  IAP: "iap/",
+  OSLOGIN: "oslogin/",
 };
 
 const PROVIDER: Record<string, string> = {
@@ -34,6 +37,7 @@ const PROVIDER: Record<string, string> = {
   SERVICE_USAGE: "su/v1beta1/",
   RESOURCE_MANAGER: "crm/v1/",
   RESOURCE_MANAGER_V3: "crm/v3/",
+  IAP: "iap/v1/",
 };
 
 /** Every variable with which Google's clients, gcloud and Pulumi use the local cloud, and nothing else of this machine. */
@@ -47,6 +51,7 @@ export function clientVariables(daemon: Daemon, options: VariableOptions): Recor
   const endpoints = (format: (name: string) => string, paths: Record<string, string>) =>
     Object.fromEntries(Object.entries(paths).map(([name, path]) => [format(name), `${daemon.url}/${path}`]));
   return {
+    ...path(stateFolder, present),
     GOOGLE_CLOUD_PROJECT: daemon.project,
     GCE_METADATA_HOST: metadata,
     GCE_METADATA_IP: metadata,
@@ -68,6 +73,19 @@ export function clientVariables(daemon: Daemon, options: VariableOptions): Recor
     ...proxy(options.realProvider === true, present),
   };
 }
+
+/**
+ * The local cloud's own `gcloud`, before any other: what mlt connects to machines with. Windows has no shell that could
+ * start it, and no machines either.
+ */
+function path(stateFolder: string, present: NodeJS.ProcessEnv): Record<string, string> {
+  if (process.platform === "win32") return {};
+  const bin = writeLauncher(stateFolder, ["--import", pathToFileURL(TYPESCRIPT).href]);
+  const others = (present.PATH ?? "").split(delimiter).filter((folder) => folder !== "" && folder !== bin);
+  return { PATH: [bin, ...others].join(delimiter) };
+}
+
+const TYPESCRIPT = fileURLToPath(new URL("../typescript.js", import.meta.url));
 
 /** Nothing listens there: whoever goes through it is refused at once. */
 export const REFUSING_PROXY = "http://127.0.0.1:9";
