@@ -1,0 +1,18 @@
+import type { Environment } from "../training/contract.ts";
+import { UserError } from "../training/errors.ts";
+import type { Target } from "./ssh.ts";
+
+export type WorkstationRecord = NonNullable<Environment["workstation"]>;
+
+/** The environment's workstation, or the message that says how to get one. */
+export function workstationOf({ workstation, environment }: Environment): WorkstationRecord {
+  if (workstation) return workstation;
+  throw new UserError(
+    `The environment ${environment} has no workstation. Add one: pulumi config set mltraining:workstation true && pulumi up`,
+  );
+}
+
+export function targetOf(environment: Environment): Target {
+  const { name, zone } = workstationOf(environment);
+  return { project: environment.project, zone, name };
+}
