@@ -8,8 +8,6 @@ export const succeeded: Outcome = { phase: "succeeded" };
 export const retried: Outcome = { phase: "succeeded", attempt: 2 };
 /** The same, and it went on where the last checkpoint was. */
 export const resumed: Outcome = { ...retried, resumed: true };
-/** The same machine, booted again, went on. */
-export const wentOn: Outcome = { ...succeeded, resumed: true };
 export const timedOut: Outcome = { phase: "timedOut", reason: /^time limit reached/ };
 export const failed = (reason: RegExp): Outcome => ({ phase: "failed", reason });
 /** Nobody could write the end: the next reader finds the machine gone, and says in which phase it was heard of last. */
