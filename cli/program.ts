@@ -6,6 +6,7 @@ import { fileCommands } from "./commands/files.ts";
 import { imageCommands } from "./commands/images.ts";
 import { toolsOf } from "./commands/tools.ts";
 import { trainingCommands } from "./commands/training.ts";
+import { workstationCommands } from "./commands/workstation.ts";
 
 /** Runs a command line; returns the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -53,7 +54,14 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
     .option("--version", "print the version")
     .on("option:version", () => undefined);
   const tools = toolsOf(program, split(argv).trainer, outcome);
-  for (const register of [environmentCommands, fileCommands, trainingCommands, imageCommands, cleanupCommands])
+  for (const register of [
+    environmentCommands,
+    fileCommands,
+    trainingCommands,
+    workstationCommands,
+    imageCommands,
+    cleanupCommands,
+  ])
     register(tools);
   await addLocal(program, argv[0]);
   if (argv[0] === "--version") {

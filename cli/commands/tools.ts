@@ -51,6 +51,13 @@ export function seconds(text: string): number {
   return value;
 }
 
+/** A port of this computer. */
+export function port(text: string): number {
+  const value = number("a port")(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError("Must be 1 to 65535.");
+  return value;
+}
+
 /** An option that may be given several times. */
 export function listed(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
