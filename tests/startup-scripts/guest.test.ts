@@ -149,6 +149,7 @@ const WAITS = `
 import os, signal, sys, time
 def save(*_):
     open(os.environ["OUTPUT_DIR"] + "/partial.txt", "w").write("saved on SIGTERM")
+    open(os.environ["CHECKPOINT_DIR"] + "/last.txt", "w").write("saved on SIGTERM")
     sys.exit(0)
 signal.signal(signal.SIGTERM, save)
 print("waiting", flush=True)
@@ -167,6 +168,11 @@ guestTest(
     assert.equal((await guest.off).reason, "poweroff", machine.said);
     assert.equal(b.status().phase, "preempted", machine.said);
     assert.equal(b.cloud.text(DATA, `runs/${RUN}/output/partial.txt`), "saved on SIGTERM");
+    assert.deepEqual(
+      [b.status().checkpoint?.n, b.status().checkpoint?.files],
+      [1, 1],
+      "what the trainer saved after SIGTERM is a checkpoint",
+    );
   },
 );
 
@@ -189,12 +195,28 @@ systemctl kill --kill-whom=main --signal=KILL ml-training.service) >/dev/null 2>
   },
 );
 
-for (const { name, dropIn, act, reason } of [
+for (const { name, dropIn, act, reason, phase, seconds } of [
   {
     name: "a supervisor that hangs is ended by systemd's watchdog",
     dropIn: "WatchdogSec=3\\nTimeoutAbortSec=2\\nEnvironment=ML_TRAINING_HEARTBEAT_SECONDS=0.5",
     act: "systemctl kill --kill-whom=main --signal=STOP ml-training.service",
     reason: "the supervisor was ended: it did not answer systemd's watchdog",
+  },
+  {
+    // The job looks at its child every 0.2 s: with less than that allowed it counts as standing still.
+    name: "a supervisor of which one part hangs does not feed systemd's watchdog",
+    dropIn: "WatchdogSec=4\\nTimeoutAbortSec=2\\nEnvironment=ML_TRAINING_JOB_STILL_SECONDS=0.05",
+    act: "true",
+    reason: "the supervisor was ended: it did not answer systemd's watchdog",
+  },
+  {
+    // The watchdog is off, and the supervisor stands still: only the limit is left that it asked for itself.
+    name: "the deadline in spec.json becomes systemd's limit while the unit runs",
+    dropIn: "WatchdogSec=0\\nEnvironment=ML_TRAINING_RUNTIME_GRACE_SECONDS=2",
+    act: "systemctl kill --kill-whom=main --signal=STOP ml-training.service",
+    phase: "timedOut",
+    reason: "time limit reached",
+    seconds: 25,
   },
   {
     name: "a supervisor that misses the deadline is ended by systemd's limit",
@@ -213,6 +235,7 @@ for (const { name, dropIn, act, reason } of [
     `${name}; the machine goes`,
     (b) => {
       b.pack({ "train.py": WAITS });
+      if (seconds) b.spec.deadline = new Date(Date.now() + seconds * 1000).toISOString();
       return {
         // A later name than the supervisor's own drop-in, so that it wins.
         before: `
@@ -226,8 +249,10 @@ printf '[Service]\\n${dropIn}\\n' >/etc/systemd/system/ml-training.service.d/60-
     },
     async (booted) => {
       await deletion(booted);
-      assert.equal(booted.b.status().phase, "failed", booted.machine.said);
+      assert.equal(booted.b.status().phase, phase ?? "failed", booted.machine.said);
       assert.equal(booted.b.status().reason, reason);
+      if (seconds)
+        assert.ok(Date.parse(booted.b.status().times.ended ?? "") < Date.parse(booted.b.spec.deadline) + 30_000);
     },
   );
 }
