@@ -68,13 +68,16 @@ export function consequences(before: WorkstationShape, after: WorkstationShape):
 }
 
 /** What the engine calls before it changes a workstation, in the preview already. */
-export function beforeChange({ oldInputs, newInputs }: Pick<pulumi.ResourceHookArgs, "oldInputs" | "newInputs">): void {
+export async function beforeChange({
+  oldInputs,
+  newInputs,
+}: Pick<pulumi.ResourceHookArgs, "oldInputs" | "newInputs">): Promise<void> {
   if (!oldInputs || !newInputs) return;
   const { refusals, warnings } = consequences(oldInputs as WorkstationShape, newInputs as WorkstationShape);
-  for (const warning of warnings) void pulumi.log.warn(`mltraining:workstation: ${warning}`);
+  for (const warning of warnings) await pulumi.log.warn(`mltraining:workstation: ${warning}`);
   if (refusals.length > 0) {
     throw new pulumi.RunError(
-      `mltraining:workstation cannot change so; nothing was changed.\n${refusals.map((refusal) => `  ${refusal}`).join("\n")}`,
+      `mltraining:workstation cannot change so; it was left as it is.\n${refusals.map((refusal) => `  ${refusal}`).join("\n")}`,
     );
   }
 }

@@ -105,6 +105,64 @@ test("changes: in place, replacing, with a fixed name, and none where Google mea
   assert.deepEqual(await changes(FIREWALL, { sourceRanges: ["a", "b"] }, { sourceRanges: ["b", "a"] }), []);
 });
 
+test("a machine's disks, addresses and schedule change in place, what it is made from does not", async () => {
+  const instance = "gcp:compute/instance:Instance";
+  const olds = {
+    zone: "us-central1-a",
+    bootDisk: { initializeParams: { image: "projects/p/global/images/family/f", size: 50, type: "pd-balanced" } },
+    networkInterfaces: [{ subnetwork: "s" }],
+    attachedDisks: [{ source: "projects/p/zones/us-central1-a/disks/d", deviceName: "home" }],
+    scheduling: { provisioningModel: "STANDARD", preemptible: false },
+  };
+  const changed = (news: Props) => changes(instance, olds, { ...olds, ...news });
+  const boot = (more: Props) => ({ bootDisk: { initializeParams: { ...olds.bootDisk.initializeParams, ...more } } });
+  assert.deepEqual(await changed({}), []);
+  assert.deepEqual(await changed(boot({ size: 60, labels: { a: "b" } })), [
+    "update bootDisk.initializeParams.size",
+    "add bootDisk.initializeParams.labels",
+  ]);
+  assert.deepEqual(await changed(boot({ image: "projects/p/global/images/other" })), [
+    "update bootDisk.initializeParams.image (replace)",
+  ]);
+  assert.deepEqual(await changed({ attachedDisks: undefined }), ["delete attachedDisks"]);
+  assert.deepEqual(await changed({ resourcePolicies: "projects/p/regions/r/resourcePolicies/x" }), [
+    "add resourcePolicies",
+  ]);
+  assert.deepEqual(
+    await changed({ networkInterfaces: [{ subnetwork: "s", accessConfigs: [{ natIp: "203.0.113.9" }] }] }),
+    ["add networkInterfaces[0].accessConfigs"],
+  );
+  assert.deepEqual(await changed({ scheduling: { provisioningModel: "SPOT", preemptible: true } }), [
+    "update scheduling.preemptible (replace)",
+    "update scheduling.provisioningModel (replace)",
+  ]);
+  assert.deepEqual(await changed({ zone: "us-central1-b" }), ["update zone (replace)"]);
+});
+
+test("a disk grows in place and is another when it shrinks", async () => {
+  const disk = "gcp:compute/disk:Disk";
+  const olds = { zone: "us-central1-a", size: 20 };
+  assert.deepEqual(await changes(disk, olds, { ...olds, size: 30 }), ["update size"]);
+  assert.deepEqual(await changes(disk, olds, { ...olds, size: 10 }), ["update size (replace)"]);
+  assert.deepEqual(await changes(disk, olds, { ...olds, type: "pd-ssd" }), ["add type (replace)"]);
+});
+
+test("members on a machine and on its tunnel are replaced by every change", async () => {
+  for (const [token, property] of [
+    ["gcp:compute/instanceIAMMember:InstanceIAMMember", "instanceName"],
+    ["gcp:iap/tunnelInstanceIAMMember:TunnelInstanceIAMMember", "instance"],
+  ] as const) {
+    const olds = { zone: "us-central1-a", [property]: "m", role: "roles/compute.osLogin", member: "user:a@b.org" };
+    assert.deepEqual(problems(token, olds), []);
+    assert.deepEqual(problems(token, { ...olds, member: "a@b.org" }).length, 1);
+    assert.deepEqual(await changes(token, olds, { ...olds, [property]: "n" }), [`update ${property} (replace)`]);
+    assert.deepEqual(await changes(token, olds, { ...olds, [property]: "zones/us-central1-a/instances/m" }), []);
+    assert.deepEqual(await changes(token, olds, { ...olds, role: "roles/compute.osAdminLogin" }), [
+      "update role (replace)",
+    ]);
+  }
+});
+
 test("an unknown value counts as a change, and replaces where the input cannot change in place", async () => {
   assert.deepEqual(await changes(FIREWALL, { network: "net" }, { network: UNKNOWN }), ["update network (replace)"]);
   assert.deepEqual(await changes(BUCKET, { location: "US", labels: { a: "b" } }, { location: "US", labels: UNKNOWN }), [

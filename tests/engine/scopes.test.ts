@@ -17,7 +17,8 @@ before(async () => {
   await stacks.base.up();
   for (const name of STUDENTS) {
     const config = { "mltraining:scope": "student", "mltraining:foundation": "base", "mltraining:environment": name };
-    stacks[name] = await world.open(name, { config });
+    const workstation = name === "anna" ? { "mltraining:workstation": { dataDiskGb: 10 } } : {};
+    stacks[name] = await world.open(name, { config: { ...config, ...workstation } });
     await stacks[name].up();
   }
 });

@@ -109,6 +109,40 @@ test("up makes it, and a second look, and one behind Pulumi's back, find nothing
   assert.deepEqual(Object.keys(again.changes), ["same"]);
 });
 
+test("the bucket is the workstation's folder but for runs, code and the record; machines keep their narrower rights", async () => {
+  const stack = await open(FIRST);
+  const bucket = String((await stack.outputs()).dataBucketUrl).slice(5);
+  const write = async (account: string, object: string): Promise<number> => {
+    const email = `mlt-desk-${account}@${world.cloud.project}.iam.gserviceaccount.com`;
+    const { access_token } = world.cloud.cloud.tokens.issue({ kind: "serviceAccount", email });
+    const query = `uploadType=media&name=${encodeURIComponent(object)}`;
+    const response = await fetch(`${world.cloud.url}/upload/storage/v1/b/${bucket}/o?${query}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${access_token}` },
+      body: "x",
+    });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  const rights: [string, number, number][] = [
+    ["input/census/adult.data", 200, 403],
+    ["output/model/metrics.json", 200, 200],
+    ["workstation/status.json", 200, 403],
+    ["notebooks/mine.ipynb", 200, 403],
+    ["runs/r-1/status.json", 403, 200],
+    ["code/abc.tar.gz", 403, 403],
+    ["images/b-1/state.json", 403, 403],
+    ["environment.json", 403, 403],
+  ];
+  for (const [object, workstation, machines] of rights) {
+    assert.deepEqual(
+      [await write("workstation", object), await write("machines", object)],
+      [workstation, machines],
+      object,
+    );
+  }
+});
+
 test("another startup script changes the machine's metadata, and nothing else", async () => {
   const before = await machine();
   const stack = await open(FIRST, await anotherScript());
