@@ -1,15 +1,14 @@
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
-import type { OpenEnvironment } from "../../training/environment.ts";
 import { costSoFar } from "../../training/price.ts";
 import { whyNot } from "../../training/resume.ts";
-import { listRuns, readSpec, readStatus, resolveRun } from "../../training/runs.ts";
+import { readSpec, readStatus, resolveRun } from "../../training/runs.ts";
 import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
 import { duration, fields, money, plain, printJson, size } from "../output/print.ts";
 
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);
-  if (id === undefined) return summary(environment, options);
+  if (id === undefined) return (await import("../workstation/summary.ts")).summary(environment, options);
   const name = await resolveRun(environment, id);
   const run = await readStatus(environment, name);
   const cost = costSoFar(run, Date.now());
@@ -51,29 +50,4 @@ export function describe(run: RunStatus, cost: RunStatus["cost"], now: number, s
     ["metrics", run.metrics && plain(JSON.stringify(run.metrics))],
     ["go on", spec && whyNot(run, spec, now) === undefined ? `mlt resume ${run.id}` : undefined],
   ]);
-}
-
-/** The environment, and what runs in it now. */
-async function summary(environment: OpenEnvironment, options: CommonOptions): Promise<number> {
-  const { runs } = await listRuns(environment, { limit: 20 });
-  const running = runs.filter((run) => !run.times.ended);
-  const { buckets, project, region, training, environment: name } = environment;
-  if (options.json) {
-    const machine = training && { machineType: training.machineType, spot: training.spot, maxHours: training.maxHours };
-    printJson({ environment: name, project, region, buckets, ...(machine ? { training: machine } : {}), running });
-    return 0;
-  }
-  console.log(
-    fields([
-      ["environment", `${name} (project ${project}, region ${region})`],
-      ["data", `gs://${buckets.data}`],
-      ["scratch", `gs://${buckets.scratch}`],
-      [
-        "training",
-        training && `${training.machineType}${training.spot ? " (Spot)" : ""}, at most ${training.maxHours} h`,
-      ],
-      ["running", running.length === 0 ? "nothing" : running.map((run) => `${run.id} (${run.phase})`).join(", ")],
-    ]),
-  );
-  return 0;
 }
