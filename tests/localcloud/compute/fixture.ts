@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -24,14 +25,19 @@ export interface FakeGuest {
 /** Boots nothing; records what is asked of it. */
 export function fakeDriver(manner: Manner = "obeys") {
   const guests: FakeGuest[] = [];
-  const state = { failure: undefined as string | undefined, manner };
+  const state = {
+    failure: undefined as string | undefined,
+    manner,
+    /** What answers on the guests' ports. */
+    connect: (port: number): Promise<Socket> => Promise.reject(new Error(`nothing listens on ${port}`)),
+  };
   const driver: GuestDriver = {
     level: "process",
     unavailable: async () => undefined,
     prepare: async () => {},
     boot: async (spec) => {
       if (state.failure) throw new Error(state.failure);
-      const { guest, fake } = makeGuest(spec, () => state.manner);
+      const { guest, fake } = makeGuest(spec, state);
       guests.push(fake);
       return guest;
     },
@@ -40,7 +46,10 @@ export function fakeDriver(manner: Manner = "obeys") {
   return { driver, guests, state };
 }
 
-function makeGuest(spec: GuestSpec, manner: () => Manner): { guest: Guest; fake: FakeGuest } {
+function makeGuest(
+  spec: GuestSpec,
+  state: { manner: Manner; connect: Guest["connect"] },
+): { guest: Guest; fake: FakeGuest } {
   const events = ["boot"];
   let resolve: (how: Awaited<Guest["off"]>) => void = () => {};
   const off: Guest["off"] = new Promise((settle) => {
@@ -51,7 +60,7 @@ function makeGuest(spec: GuestSpec, manner: () => Manner): { guest: Guest; fake:
     off,
     powerButton: async () => {
       events.push("button");
-      if (manner() === "obeys") resolve({ reason: "poweroff", message: "" });
+      if (state.manner === "obeys") resolve({ reason: "poweroff", message: "" });
     },
     cut: async () => {
       events.push("cut");
@@ -63,7 +72,7 @@ function makeGuest(spec: GuestSpec, manner: () => Manner): { guest: Guest; fake:
     detach: async (name) => {
       events.push(`detach ${name}`);
     },
-    connect: (port) => Promise.reject(new Error(`nothing listens on ${port}`)),
+    connect: (port) => state.connect(port),
   };
   const fake: FakeGuest = {
     spec,
