@@ -17,6 +17,8 @@ export default async function program(): Promise<Record<string, unknown>> {
   if (config.scope !== "student") surviveNewApis();
   const runs = config.runOnUp && (await import("./components/runOnUp.ts"));
   const stations = config.workstation && (await import("./components/addWorkstation.ts"));
+  const families = config.imageFamily && (await import("./components/imageFamily.ts"));
+  const family = await families?.planImageFamily(config);
   const requirements = stations?.readRequirementsFile(config.workstation);
   const run = config.runOnUp && (await runs?.planRunOnUp(config.runOnUp));
 
@@ -35,6 +37,7 @@ export default async function program(): Promise<Record<string, unknown>> {
   const serviceAccount = ground.serviceAccounts[environment] ?? "";
   const buckets = new Buckets(environment, { project, ...config.bucket, labels }, { dependsOn: ground.apis });
   const access = new BucketAccess(environment, { serviceAccount, data: buckets.data, scratch: buckets.scratch });
+  const imageFamily = families?.addImageFamily(config, family, { ground, buckets });
   const template =
     training &&
     new TrainingTemplate(environment, {
@@ -45,9 +48,11 @@ export default async function program(): Promise<Record<string, unknown>> {
       startupScript: startupScript("trainer.sh"),
       labels,
       after: ground.ready,
+      ownFamily: imageFamily?.path,
     });
   const workstation = stations?.addWorkstation(config, { ground, bucket: buckets.data, requirements });
-  const record = new EnvironmentRecord(environment, { config, serviceAccount, buckets, template, workstation });
+  const parts = { buckets, template, workstation, imageFamily };
+  const record = new EnvironmentRecord(environment, { config, serviceAccount, ...parts });
   if (runs && run) new runs.RunOnUp(environment, { run, bucket: buckets.data }, { dependsOn: [record, access] });
-  return outputs(config, { ground, buckets, template, workstation });
+  return outputs(config, { ground, ...parts });
 }

@@ -5,6 +5,8 @@ import { ConfigError, readStructured } from "./configProblems.ts";
 import {
   bucketSchema,
   DEFAULTS,
+  type ImageFamilyInput,
+  imageFamilySchema,
   KEYS,
   labelsSchema,
   PRESETS,
@@ -15,6 +17,7 @@ import {
   type WorkstationInput,
   workstationSchema,
 } from "./configSchema.ts";
+import { defaultFamily, type ImageFamilyConfig, readImageFamily } from "./imageFamilyConfig.ts";
 import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
 import { defaultEnvironment, environmentProblem } from "./names.ts";
 import { type RunOnUpConfig, readRunOnUp } from "./runOnUpConfig.ts";
@@ -57,6 +60,8 @@ export interface Config {
   runOnUp?: RunOnUpConfig;
   /** Absent: no workstation. */
   workstation?: WorkstationConfig;
+  /** Absent: this environment builds no images. */
+  imageFamily?: ImageFamilyConfig;
   labels: Record<string, string>;
   /** Doubts that stop nothing. */
   warnings: string[];
@@ -96,7 +101,9 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
 
   const training = readStructured("mltraining:training", value("training"), trainingSchema, problems);
   const bucket = readStructured("mltraining:bucket", value("bucket"), bucketSchema, problems);
-  const read = readTraining(withPreset(preset, training), { region, project });
+  const images = imageFamilyOf(value("imageFamily"), problems);
+  const ownFamily = images && (images.family ?? defaultFamily(environment, images.recipe));
+  const read = readTraining(withPreset(preset, training), { region, project, ownFamily });
   problems.push(...read.problems.map((problem) => `mltraining:training.${problem}`));
   warnings.push(...read.warnings.map((warning) => `mltraining:training.${warning}`));
   const run = readRunOnUp(training?.runOnUp, { scope, trains: training?.enabled !== false });
@@ -106,6 +113,10 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
   const station = workstationOf(value("workstation"), { project, region: home, scope, preset }, problems);
   problems.push(...station.problems.map((problem) => `mltraining:workstation${memberOf(problem)}`));
   warnings.push(...station.warnings.map((warning) => `mltraining:workstation.${warning}`));
+
+  const regions = read.config?.regions ?? [home];
+  const family = images && readImageFamily(images, { scope, environment, project, region: home, regions });
+  problems.push(...(family?.problems ?? []).map((problem) => `mltraining:imageFamily${memberOf(problem)}`));
 
   const config: Config = {
     project,
@@ -120,6 +131,7 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     training: read.config,
     runOnUp: run.config,
     workstation: station.config,
+    imageFamily: family?.config,
     labels: readLabels(value, environment, problems),
     warnings,
     notes: station.notes.map((note) => `workstation: ${note}`),
@@ -161,6 +173,12 @@ function workstationOf(
   if (!input) return none;
   const preset: WorkstationInput = PRESETS[around.preset].workstation;
   return readWorkstation(input, { ...around, preset, today: new Date().toISOString().slice(0, 10) });
+}
+
+/** Without a recipe there is none, and nothing to be wrong with it. */
+function imageFamilyOf(raw: string | undefined, problems: string[]): ImageFamilyInput | undefined {
+  if (raw === undefined || raw === "{}") return undefined;
+  return readStructured("mltraining:imageFamily", raw, imageFamilySchema, problems);
 }
 
 /** A problem of the whole setting has no member before it. */

@@ -93,6 +93,20 @@ export const workstationSchema = z.strictObject({
   requirements: text.optional(),
 });
 
+/** `mltraining:imageFamily`; without a recipe there is none. */
+export const imageFamilySchema = z.strictObject({
+  recipe: text,
+  family: text.optional(),
+  zone: text.optional(),
+  machineType: text.optional(),
+  spot: z.boolean().optional(),
+  diskGb: z.number().int().min(10).max(2048).optional(),
+  maxMinutes: z.number().int().min(5).max(360).optional(),
+  retainImages: z.boolean().optional(),
+  baseProjects: z.array(text).max(20).optional(),
+});
+
+export type ImageFamilyInput = z.infer<typeof imageFamilySchema>;
 export type WorkstationInput = z.infer<typeof workstationSchema>;
 export type ScheduleInput = NonNullable<WorkstationInput["schedule"]>;
 export type RunOnUpInput = NonNullable<z.infer<typeof trainingSchema>["runOnUp"]>;
@@ -153,6 +167,7 @@ export const KEYS = [
   "bucket",
   "training",
   "workstation",
+  "imageFamily",
   "owner",
   "labels",
   "expires",

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Environment, SCHEMA } from "../training/contract.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Config } from "./config.ts";
+import type { ImageFamily } from "./imageFamily.ts";
 import { workstationName } from "./names.ts";
 import type { TrainingTemplate } from "./trainingTemplate.ts";
 import type { Workstation } from "./workstation.ts";
@@ -13,6 +14,7 @@ export interface EnvironmentRecordArgs {
   buckets: Buckets;
   template?: TrainingTemplate;
   workstation?: Workstation;
+  imageFamily?: ImageFamily;
 }
 
 /** `gs://DATA/environment.json`: how every `mlt` command knows its environment, without Pulumi. */
@@ -45,13 +47,14 @@ function environmentOf({
   buckets,
   template,
   workstation,
+  imageFamily,
 }: EnvironmentRecordArgs): pulumi.Output<Environment> {
   const { training } = config;
   const { names = {}, image: exact = "" } = template ?? {};
   const address = workstation?.externalIp ?? "";
   return pulumi
-    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(names), exact, address])
-    .apply(([data, scratch, account, templates, image, externalIp]) => ({
+    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(names), exact, address, imageFamily?.settings])
+    .apply(([data, scratch, account, templates, image, externalIp, images]) => ({
       schema: SCHEMA,
       environment: config.environment,
       project: config.project,
@@ -72,6 +75,7 @@ function environmentOf({
         fallbackToStandard: training.fallbackToStandard,
       },
       workstation: workstationOf(config, externalIp),
+      ...(images ? { imageFamily: images } : {}),
       labels: config.labels,
     }));
 }

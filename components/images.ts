@@ -14,6 +14,8 @@ export interface ImageChoice {
   name?: string;
   /** What the catalog knows about it. */
   known?: BaseImage;
+  /** The family that this environment builds itself. */
+  own?: boolean;
 }
 
 export interface ImageCheck {
@@ -28,9 +30,9 @@ const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * `ubuntu-2404-lts-amd64` (a family of the catalog), `my-family` (a family of the project's own),
- * `projects/P/global/images/family/F` or `projects/P/global/images/NAME`.
+ * `projects/P/global/images/family/F` or `projects/P/global/images/NAME`. `ownFamily`: the one that this environment builds.
  */
-export function chooseImage(text: string | undefined, project: string): ImageCheck {
+export function chooseImage(text: string | undefined, project: string, ownFamily?: string): ImageCheck {
   const wish = text || DEFAULT_IMAGE_FAMILY;
   const path = PATH.exec(wish);
   const name = path ? path[3]! : wish;
@@ -47,6 +49,7 @@ export function chooseImage(text: string | undefined, project: string): ImageChe
   if (path && !path[2]) return { image: { ...image, name }, problems, warnings };
 
   image.family = name;
+  if (name === ownFamily && image.project === project) return { image: { ...image, own: true }, problems, warnings };
   const known = BASE_IMAGES[name];
   if (known && (!path || path[1] === known.project)) {
     return { image: { project: known.project, family: name, known }, problems, warnings };

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Buckets } from "./buckets.ts";
 import type { Config } from "./config.ts";
 import type { Ground } from "./foundation.ts";
+import type { ImageFamily } from "./imageFamily.ts";
 import { runPrefix } from "./names.ts";
 import type { TrainingTemplate } from "./trainingTemplate.ts";
 import type { Workstation } from "./workstation.ts";
@@ -11,10 +12,14 @@ export interface Parts {
   buckets?: Buckets;
   template?: TrainingTemplate;
   workstation?: Workstation;
+  imageFamily?: ImageFamily;
 }
 
 /** What `pulumi stack output` shows. No secrets. A part that is not there has no output. */
-export function outputs(config: Config, { ground, buckets, template, workstation }: Parts): Record<string, unknown> {
+export function outputs(
+  config: Config,
+  { ground, buckets, template, workstation, imageFamily }: Parts,
+): Record<string, unknown> {
   const { project, environment, scope } = config;
   const all: Record<string, unknown> = { environment, consoleUrls: consoleUrls(config, buckets) };
   if (scope === "foundation") {
@@ -47,6 +52,7 @@ export function outputs(config: Config, { ground, buckets, template, workstation
       tensorboardCommand: command("tensorboard"),
     };
   }
+  if (imageFamily) all.imageFamily = { family: imageFamily.path, image: imageFamily.image };
   return all;
 }
 

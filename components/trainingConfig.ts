@@ -31,12 +31,14 @@ export interface TrainingConfig {
 interface Defaults {
   region?: string;
   project: string;
+  /** The image family that this environment builds itself. */
+  ownFamily?: string;
 }
 
 /** Problems and warnings begin with the member's name, without the key before it. */
 export function readTraining(
   input: TrainingInput,
-  { region, project }: Defaults,
+  { region, project, ownFamily }: Defaults,
 ): { config?: TrainingConfig; problems: string[]; warnings: string[] } {
   const problems: string[] = [];
   const warnings: string[] = [];
@@ -64,7 +66,7 @@ export function readTraining(
     warnings.push("fallbackToStandard: changes nothing where spot is false: machines are standard ones anyway");
   }
 
-  const chosen = chooseImage(settings.image, project);
+  const chosen = chooseImage(settings.image, project, ownFamily);
   problems.push(...chosen.problems.map((problem) => `image ${problem}`));
   warnings.push(...chosen.warnings.map((warning) => `image: ${warning}`));
   const support = imageSupport(chosen.image, new Date().toISOString().slice(0, 10));

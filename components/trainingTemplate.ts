@@ -20,6 +20,8 @@ export interface TrainingTemplateArgs {
   labels: Readonly<Record<string, string>>;
   /** The image is looked up once these are known. */
   after?: pulumi.Input<string[]>;
+  /** The environment's own family, `projects/P/global/images/family/F`, known once it names an image. */
+  ownFamily?: pulumi.Input<string>;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface TrainingTemplateArgs {
 export class TrainingTemplate extends pulumi.ComponentResource {
   /** The templates' names, by region. */
   readonly names: Readonly<Record<string, pulumi.Output<string>>>;
-  /** The exact image, `projects/P/global/images/NAME`. */
+  /** The exact image, `projects/P/global/images/NAME`; of a family of one's own the family. */
   readonly image: pulumi.Output<string>;
 
   constructor(name: string, args: TrainingTemplateArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -43,7 +45,12 @@ export class TrainingTemplate extends pulumi.ComponentResource {
     super("mltraining:index:TrainingTemplate", name, { project: shown.project, labels: shown.labels }, opts);
     const { training, project, labels } = args;
 
-    this.image = exactImage(training.image, args.after ?? [], this);
+    // A family of one's own stays a family here: launchers resolve it at each run's start, so that a promotion or a
+    // rollback is felt at once.
+    this.image =
+      training.image.own && args.ownFamily
+        ? pulumi.output(args.ownFamily)
+        : exactImage(training.image, args.after ?? [], this);
     const shared: InstanceTemplateArgs = {
       project,
       instanceDescription: "Training machine: runs once, saves its results, deletes itself (ml-training)",

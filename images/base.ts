@@ -1,4 +1,4 @@
-import { BASE_IMAGES, RETIRED_FAMILIES } from "../catalog/baseImages.ts";
+import { BASE_IMAGES, IMAGE_PROJECTS, RETIRED_FAMILIES } from "../catalog/baseImages.ts";
 import type { Environment } from "../training/contract.ts";
 import { nearest } from "../training/nearest.ts";
 import type { Image, ImageCloud } from "./cloud.ts";
@@ -34,11 +34,6 @@ const PATH =
   /^(?:https:\/\/(?:www|compute)\.googleapis\.com\/compute\/[a-z0-9]+\/)?projects\/([^/]+)\/global\/images\/(family\/)?([^/]+)$/;
 const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** Projects whose images any recipe may build on: the ones of the catalog. */
-export const PUBLIC_PROJECTS: readonly string[] = [
-  ...new Set(Object.values(BASE_IMAGES).map(({ project }) => project)),
-].sort();
-
 /** Reads a recipe's `base` without asking Google: family or exact name, from a project that is on the list, in support. */
 export function readBase(
   text: string,
@@ -57,7 +52,7 @@ export function readBase(
   const known = BASE_IMAGES[name];
   const from = path?.[1] ?? known?.project ?? project;
   const problems: string[] = [];
-  const allowed = [...PUBLIC_PROJECTS, project, ...baseProjects];
+  const allowed = [...IMAGE_PROJECTS, project, ...baseProjects];
   if (!allowed.includes(from)) {
     problems.push(
       `base: images of the project ${from} are not allowed here; allowed: ${[...new Set(allowed)].join(", ")}. If you trust it: pulumi config set --path 'mltraining:imageFamily.baseProjects[0]' ${from}`,
@@ -68,20 +63,14 @@ export function readBase(
   const retired = RETIRED_FAMILIES.find(({ pattern }) => pattern.test(name));
   if (!known && retired) problems.push(`base must not be ${name}: ${retired.reason}`);
   if (known && from === known.project && known.supportedUntil < today) {
-    problems.push(
-      `base ${name} has had no security updates since ${known.supportedUntil}; take a newer one: ${successors(name).join(", ")}`,
-    );
+    problems.push(`base ${name} has had no security updates since ${known.supportedUntil}; ${advice(name)}`);
   }
   return { wish: { project: from, family: name }, problems };
 }
 
-/** Families of the same project that are still cared for. */
-function successors(family: string): string[] {
-  const old = BASE_IMAGES[family];
-  return Object.entries(BASE_IMAGES)
-    .filter(([, image]) => image.project === old?.project && image.supportedUntil > (old?.supportedUntil ?? ""))
-    .map(([name]) => name)
-    .slice(0, 3);
+function advice(family: string): string {
+  const next = BASE_IMAGES[family]?.successor;
+  return next ? `take ${next}` : "this program's catalog knows no successor yet";
 }
 
 /** The exact image behind a recipe's `base`, and what speaks against building on it. */
@@ -105,10 +94,9 @@ export async function resolveBase(
   }
   const end = BASE_IMAGES[image.family ?? ""];
   if (wish.name && end?.project === wish.project && end.supportedUntil < today) {
-    const newer = successors(image.family ?? "").join(", ");
     return {
       problems: [
-        `base ${text} is of the family ${image.family}, which has had no security updates since ${end.supportedUntil}; take a newer one: ${newer}`,
+        `base ${text} is of the family ${image.family}, which has had no security updates since ${end.supportedUntil}; ${advice(image.family ?? "")}`,
       ],
       warnings: [],
     };

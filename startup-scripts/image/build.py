@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 from supervisor import apt, limits, pythonenv
 from supervisor.child import run_child
@@ -97,6 +98,7 @@ class Builder:
             say=self._log.say,
             note=lambda _text: None,
         )
+        shutil.copyfile(os.path.join(self._folder, "requirements.txt"), os.path.join(venv, pythonenv.LOCK))
         link = os.path.join(os.path.dirname(os.path.dirname(venv)), "venv")
         if os.path.lexists(link):
             os.unlink(link)

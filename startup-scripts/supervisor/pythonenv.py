@@ -19,6 +19,8 @@ NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11", "pyt
 MARKER = "requirements.sha256"
 # Where a prepared image has its environments, each under the fingerprint of its lock and Python.
 PREPARED = "/opt/ml-training-image"
+# The lock that an image's environment was made from, in its folder.
+LOCK = "requirements.txt"
 
 
 def find(bound: tuple[int, int] | None) -> tuple[str, tuple[int, int]]:
@@ -74,8 +76,8 @@ def prepare(
     if _is_finished(venv, wanted):
         say("requirements are installed already")
         return
-    ready = prepared_folder(requirements, version)
-    if ready != venv and _is_finished(ready, wanted):
+    ready = _ready_made(requirements, version, venv)
+    if ready is not None:
         # A link and no copy: the image's environment is root's, and a trainer cannot change it.
         _clear(venv)
         os.symlink(ready, venv)
@@ -106,6 +108,49 @@ def prepare(
 def prepared_folder(requirements: str, version: tuple[int, int]) -> str:
     """Where an image has, or is to have, the environment of this lock for this Python."""
     return os.path.join(root(PREPARED), "envs", _fingerprint(requirements, version))
+
+
+def _ready_made(requirements: str, version: tuple[int, int], venv: str) -> str | None:
+    """An environment of the image that holds all that `requirements` locks, for this Python."""
+    exact = prepared_folder(requirements, version)
+    if exact == venv:
+        return None  # it is being made
+    if _is_finished(exact, os.path.basename(exact)):
+        return exact
+    try:
+        with open(requirements, encoding="utf-8") as file:
+            wanted = locked(file.read())
+        names = sorted(os.listdir(os.path.dirname(exact)))
+    except (OSError, ValueError):
+        return None
+    for name in names:
+        folder = os.path.join(os.path.dirname(exact), name)
+        try:
+            with open(os.path.join(folder, "pyvenv.cfg"), encoding="utf-8") as file:
+                same = re.search(rf"^version\s*=\s*{version[0]}\.{version[1]}\.", file.read(), re.MULTILINE) is not None
+            with open(os.path.join(folder, LOCK), encoding="utf-8") as file:
+                held = locked(file.read())
+        except (OSError, ValueError):
+            continue
+        if same and _is_finished(folder, name) and _holds(held, wanted):
+            return folder
+    return None
+
+
+def locked(text: str) -> dict[str, frozenset[str]]:
+    """What a lock asks for: each requirement, spaces left out, with the hashes of which a file may have one."""
+    found: dict[str, frozenset[str]] = {}
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if bare:
+            hashes = frozenset(re.findall(r"--hash=(\S+)", bare))
+            found["".join(re.sub(r"--hash=\S+", "", bare).split()).lower()] = hashes
+    return found
+
+
+def _holds(held: dict[str, frozenset[str]], wanted: dict[str, frozenset[str]]) -> bool:
+    """Whether each file that `held` let in is one that `wanted` would let in, too; more than is wanted does no harm."""
+    return bool(wanted) and all(name in held and held[name] and held[name] <= hashes for name, hashes in wanted.items())
 
 
 def _is_finished(venv: str, wanted: str) -> bool:

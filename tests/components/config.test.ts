@@ -56,6 +56,7 @@ test("a project alone is enough, and everything else is a default", () => {
     },
     runOnUp: undefined,
     workstation: undefined,
+    imageFamily: undefined,
     labels: { app: "ml-training", "mlt-environment": "mlt-dev" },
     warnings: [],
     notes: [],

@@ -198,7 +198,7 @@ steps: [{file: no.sh, sha256: "${"0".repeat(64)}"}]
       '  - image.yaml line 2: apt.1 must be the name of a Debian package, with =VERSION if you like; got "rm -rf"',
       "  - image.yaml: `smokeTest` is missing: the command that proves on a fresh machine that the image is good, such as [python, smoke.py]. Without one nothing would keep a broken image out of the family",
       '  - requirements.txt line 1: "pandas" is not pinned to one version; lock it: `uv pip compile --generate-hashes requirements.in -o requirements.txt` (or pip-compile --generate-hashes)',
-      "  - base common-cu128-ubuntu-2204-nvidia-570 has had no security updates since 2026-04-13; take a newer one: common-cu129-ubuntu-2404-nvidia-580, common-cu129-ubuntu-2204-nvidia-580, pytorch-2-9-cu129-ubuntu-2404-nvidia-580",
+      "  - base common-cu128-ubuntu-2204-nvidia-570 has had no security updates since 2026-04-13; take common-cu129-ubuntu-2404-nvidia-580",
       "  - the builder's machine type there is no machine type e2-standard-3; the nearest are e2-standard-4, e2-standard-2, e2-standard-8",
     ].join("\n"),
   });

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import tempfile
 import unittest
 from unittest import mock
@@ -158,8 +159,32 @@ class PreparedEnvironmentTest(InFolder):
         self.assertEqual(os.readlink(os.path.join(self.root, "venv")), folder)
         self.assertEqual(self.prepare(self.LOCK), ["requirements are installed already"])
 
+    def superset(self, more, version=None):
+        """An image whose environment has the lock's packages and another one."""
+        folder = self.image_of(more)
+        _, own = pythonenv.find(None)
+        write(folder, "requirements.txt", more)
+        write(folder, "pyvenv.cfg", f"home = /usr/bin\nversion = {version or '.'.join(map(str, own))}.2\n")
+        return folder
+
+    def test_an_environment_that_holds_more_will_do(self):
+        more = "pandas==3.0.0 ; python_version >= '3.11' \\\n    --hash=sha256:" + "1" * 64 + "\n    # via x\n"
+        folder = self.superset(more + self.LOCK.replace("six", "SIX"))
+        self.assertEqual(self.prepare(self.LOCK), [f"requirements are in the image already ({folder})"])
+
+    def test_an_environment_with_another_file_of_the_release_or_another_python_will_not(self):
+        for more, version in (
+            (self.LOCK.replace("0" * 64, "2" * 64), None),
+            (self.LOCK.replace("1.17.0", "1.16.0"), None),
+            (self.LOCK.replace("\n", " --hash=sha256:" + "3" * 64 + "\n"), None),
+            ("a==1 --hash=sha256:" + "4" * 64 + "\n" + self.LOCK, "3.4"),
+        ):
+            folder = self.superset(more, version)
+            self.prepare_is_made_anew(folder, self.LOCK)
+            shutil.rmtree(os.path.join(self.root, "venv"))
+
     def test_another_lock_takes_nothing_of_it(self):
-        self.prepare_is_made_anew(self.image_of(self.LOCK), self.LOCK + "\n")
+        self.prepare_is_made_anew(self.image_of(self.LOCK), self.LOCK.replace("six", "sixty"))
 
     def test_an_environment_that_is_not_finished_is_not_used(self):
         folder = self.image_of(self.LOCK)
