@@ -118,6 +118,8 @@ export const FILES: Readonly<Record<string, string>> = {
   "etc/systemd/system/google-startup-scripts.service.d/network.conf": ORDERED_AFTER_NETWORK,
   "etc/systemd/system/google-shutdown-scripts.service.d/network.conf": ORDERED_AFTER_NETWORK,
   "etc/systemd/system/apply-boot-config.service": APPLY_UNIT,
+  // As on Google's images: keys only, and nobody as root.
+  "etc/ssh/sshd_config.d/50-google.conf": "PasswordAuthentication no\nPermitRootLogin no\n",
   // Google's own list has RSA too, which an emulated machine works on for seconds at its first boot.
   "etc/default/instance_configs.cfg": "[InstanceSetup]\nhost_key_types = ecdsa,ed25519\n",
   // As Google's images name a data disk; in a container the host makes these names.
