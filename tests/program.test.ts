@@ -162,43 +162,6 @@ test("a student has buckets and a template on the foundation, and writes nothing
   }
 });
 
-test("a foundation that does not fit ends the program before anything is registered", async () => {
-  const cases: [Record<string, string>, unknown, string, RegExp][] = [
-    [{}, FOUNDATION_OUTPUT, "mlt-eve", /knows no student mlt-eve in its mltraining:students \(mlt-ann, mlt-bob\)/],
-    [
-      { "gcp:project": "other-project" },
-      FOUNDATION_OUTPUT,
-      "mlt-ann",
-      /is in project my-project, this one in other-project/,
-    ],
-    [
-      { "gcp:region": "asia-east1" },
-      FOUNDATION_OUTPUT,
-      "mlt-ann",
-      /has no subnet in asia-east1, only in us-central1, us-east1/,
-    ],
-    [{}, undefined, "mlt-ann", /stack organization\/mltraining\/base has no output "foundation"/],
-    [{}, { students: [] }, "mlt-ann", /has an output "foundation" of another shape/],
-  ];
-  for (const [settings, output, name, message] of cases) {
-    const seen: string[] = [];
-    await assert.rejects(
-      run(
-        { "mltraining:scope": "student", "mltraining:environment": name, "mltraining:foundation": "base", ...settings },
-        {
-          state: ({ type }) => {
-            seen.push(type);
-            return { outputs: output === undefined ? {} : { foundation: output }, secretOutputNames: [] };
-          },
-        },
-      ),
-      (error: Error) => pulumi.RunError.isInstance(error) && message.test(error.message),
-      String(message),
-    );
-    assert.deepEqual(seen, ["pulumi:pulumi:StackReference"]);
-  }
-});
-
 test("a bad configuration ends the program without a stack trace, before anything is registered", async () => {
   const seen: string[] = [];
   await assert.rejects(
