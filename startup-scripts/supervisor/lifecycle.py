@@ -152,7 +152,11 @@ class Life:
         # Whoever still runs may still write.
         sync.finish(job.by_itself and not job.is_alive(), wanted, seconds)
         if job.restore is not None and wanted:
-            job.restore.close(sync.at_rest and not job.is_alive())
+            try:
+                job.restore.close(sync.at_rest and not job.is_alive())
+            except OSError as error:
+                # Most often the disk is full. Without the mark the folder is not trusted, which is right then.
+                self.log.say(f"CHECKPOINT_DIR could not be marked as whole: {error.strerror or error}")
 
     def _end(self, job: Job, spec: Spec) -> bool:
         """Saves what is there, writes the final phase. Whether the machine should delete itself now."""
