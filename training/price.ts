@@ -25,12 +25,26 @@ export function costSoFar(status: RunStatus, now: number): RunStatus["cost"] {
   return { ...current, amount: Math.round((costBefore.amount + current.amount) * 1e4) / 1e4 };
 }
 
+/**
+ * When the attempt ended, as far as is known (or now): a machine that went without a word did so soon after its last
+ * heartbeat, whenever that was found out.
+ */
+export function endOf(status: RunStatus, now: number): number {
+  const { times, heartbeat, deadline } = status;
+  if (!times.ended) return Math.min(now, Date.parse(deadline));
+  const ended = Date.parse(times.ended);
+  return heartbeat ? Math.min(ended, Date.parse(heartbeat) + UNHEARD_MS) : ended;
+}
+
+/** Six heartbeats. */
+const UNHEARD_MS = 60_000;
+
 /** From the machine's first sign to its end (or now). */
 function costOfAttempt(status: RunStatus, now: number): RunStatus["cost"] {
   const { machine, times } = status;
   const begun = times.provisioned ?? times.booting ?? times.installing ?? times.running;
   if (!machine || !begun) return undefined;
-  const end = times.ended ? Date.parse(times.ended) : Math.min(now, Date.parse(status.deadline));
+  const end = endOf(status, now);
   const price = estimate(machine.type, machine.spot, 0);
   if (price.perHour === undefined || !price.asOf) return undefined;
   const hours = Math.max(0, end - Date.parse(begun)) / 3_600_000;

@@ -27,11 +27,14 @@ export async function readStatus(
   id: string,
   options: ReadOptions = {},
 ): Promise<RunStatus> {
-  const stored =
-    (await readStored(environment.objects, environment.buckets.data, id)) ??
-    (await recovered(environment, id, (options.now ?? Date.now)()));
+  const stored = await findStored(environment, id, options);
   if (!stored) throw await unknownRun(environment, id);
   return reconcile(environment, stored.status, options);
+}
+
+async function findStored(environment: OpenEnvironment, id: string, options: ReadOptions): Promise<Stored | undefined> {
+  const stored = await readStored(environment.objects, environment.buckets.data, id);
+  return stored ?? recovered(environment, id, (options.now ?? Date.now)());
 }
 
 /** Who died between the spec and the first status left a run that only has to be written down. */
@@ -124,7 +127,7 @@ export async function listRuns(
   // Ten at a time: fast enough for hundreds of runs, and no burst that Google would slow down.
   for (let start = 0; start < wanted.length; start += 10) {
     const read = wanted.slice(start, start + 10).map(async (id) => {
-      const stored = await readStored(environment.objects, environment.buckets.data, id);
+      const stored = await findStored(environment, id, options);
       return stored && reconcile(environment, stored.status, options);
     });
     for (const run of await Promise.all(read)) if (run) runs.push(run);

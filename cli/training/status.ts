@@ -1,5 +1,5 @@
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
-import { costSoFar } from "../../training/price.ts";
+import { costSoFar, endOf } from "../../training/price.ts";
 import { whyNot } from "../../training/resume.ts";
 import { readSpec, readStatus, resolveRun } from "../../training/runs.ts";
 import type { CommonOptions } from "../commands/tools.ts";
@@ -23,7 +23,7 @@ export async function status(id: string | undefined, options: CommonOptions): Pr
 /** A run on one screen. */
 export function describe(run: RunStatus, cost: RunStatus["cost"], now: number, spec?: RunSpec): string {
   const { machine, times, checkpoint } = run;
-  const end = times.ended ? Date.parse(times.ended) : now;
+  const end = endOf(run, now);
   const trained = times.running
     ? duration((times.saving ? Date.parse(times.saving) : end) - Date.parse(times.running))
     : undefined;

@@ -22,7 +22,9 @@ test("before the first run, status and runs say so", async () => {
   const { code, stdout } = await bench.mlt(["runs"]);
   assert.deepEqual([code, stdout], [0, "mlt-test has had no run. `mlt train DIR` starts one.\n"]);
   assert.deepEqual(JSON.parse((await bench.mlt(["runs", "--json"])).stdout), []);
-  assert.deepEqual(JSON.parse((await bench.mlt(["status", "--json"])).stdout), {
+  const { cost, ...summary } = JSON.parse((await bench.mlt(["status", "--json"])).stdout) as Record<string, unknown>;
+  assert.equal((cost as { amount: number }).amount, 0);
+  assert.deepEqual(summary, {
     environment: "mlt-test",
     project: "local-project",
     region: "us-central1",
@@ -189,4 +191,21 @@ test("cancel waits for a machine that ends by itself", async () => {
   const { code, stdout, stderr } = await cancelling;
   assert.deepEqual([code, stderr], [0, ""]);
   assert.equal((JSON.parse(stdout) as RunStatus).phase, "cancelled");
+});
+
+test("a run whose command died between its spec and its first status is listed, and waits for resume", async () => {
+  const id = "half-20260308000000-0001";
+  await leaveRun(bench, id, {}, { createdAt: OLD });
+  await (await bench.objects.file(DATA, `runs/${id}/status.json`)).delete();
+  const { stdout } = await bench.mlt(["runs", "--all", "--json"]);
+  const [run] = (JSON.parse(stdout) as RunStatus[]).filter((one) => one.id === id);
+  assert.deepEqual(
+    [run?.phase, run?.attempt, run?.reason],
+    [
+      "queued",
+      1,
+      `the command that started it ended before its machine; nobody asks for its machine now: mlt resume ${id}`,
+    ],
+  );
+  assert.deepEqual(await stored(id), run);
 });
