@@ -13,7 +13,6 @@ const STORAGE: ServiceName = { name: "storage", api: "storage.googleapis.com" };
 const FIRST_SEGMENTS: Record<string, ServiceName> = {
   storage: STORAGE,
   "storage-xml": STORAGE,
-  "storage-xml": STORAGE,
   upload: STORAGE,
   resumable: STORAGE,
   download: STORAGE,
@@ -62,15 +61,8 @@ export function isGoogleHost(host: string): boolean {
 /** The local path for a call to one of Google's host names; `undefined` for a host that is not served. */
 export function pathForHost(host: string, rawPath: string): string | undefined {
   if (host === "storage.googleapis.com" && serviceOf(rawPath) === undefined) return xmlPath(rawPath);
-  if (host === "storage.googleapis.com" && serviceOf(rawPath) === undefined) return xmlPath(rawPath);
   const prefix = Object.hasOwn(PREFIXES, host) ? PREFIXES[host] : undefined;
   return prefix === undefined ? undefined : prefix + rawPath;
-}
-
-/** The XML API has buckets at the root of its host: `/BUCKET/OBJECT`, where the object's name may hold slashes. */
-function xmlPath(rawPath: string): string {
-  const [bucket = "", ...name] = rawPath.replace(/^\//, "").split("/");
-  return `/storage-xml/${bucket}${name.length > 0 ? `/${name.join("%2F")}` : ""}`;
 }
 
 /** The XML API has buckets at the root of its host: `/BUCKET/OBJECT`, where the object's name may hold slashes. */
