@@ -87,7 +87,10 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** Tries a call again, for half a minute at most, while Google is busy or a connection breaks. */
-export async function retrying<T>(call: () => Promise<T>, sleep = pausing): Promise<T> {
+export async function retrying<T>(
+  call: () => Promise<T>,
+  sleep: (milliseconds: number) => Promise<void> = pausing,
+): Promise<T> {
   for (let round = 0; ; round += 1) {
     try {
       return await call();
@@ -98,8 +101,18 @@ export async function retrying<T>(call: () => Promise<T>, sleep = pausing): Prom
   }
 }
 
-export function pausing(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** A pause that the signal, if there is one, ends. */
+export function pausing(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal?.addEventListener("abort", done);
+    if (signal?.aborted) done();
+  });
 }
 
 /** Google's own sentence out of an official client's error, or out of the body of an answer. */

@@ -1,8 +1,7 @@
 import type { RunSpec, RunStatus } from "./contract.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
-import { EXIT, Unreachable } from "./errors.ts";
-import { interruptiblePause } from "./launch.ts";
+import { EXIT, pausing, Unreachable } from "./errors.ts";
 import { LogReader } from "./logs.ts";
 import { engineOf, readSpec, readStatus } from "./runs.ts";
 import { isTerminal } from "./status.ts";
@@ -50,8 +49,7 @@ export async function follow(
   };
   let told = "";
   let status: RunStatus | undefined;
-  const wait = (milliseconds: number) =>
-    options.sleep ? options.sleep(milliseconds) : interruptiblePause(milliseconds, signal);
+  const wait = (milliseconds: number) => (options.sleep ? options.sleep(milliseconds) : pausing(milliseconds, signal));
   const patiently = patience(spec, onEvent, options, wait);
   /** One look; `undefined`: the run goes on. */
   const look = async (): Promise<RunStatus | undefined> => {

@@ -54,6 +54,9 @@ export function launchAttempt(
   return new Launch(environment, spec, claim, context).run();
 }
 
+/** Whoever asked has left, between two tries. */
+class Left extends Error {}
+
 class Launch {
   readonly #environment: OpenEnvironment;
   readonly #spec: RunSpec;
@@ -76,6 +79,7 @@ class Launch {
         const status = await this.#try(round);
         if (status) return status;
       } catch (error) {
+        if (error instanceof Left) return this.#leave(error.message);
         if (error instanceof NoLongerWanted) return this.#unwanted();
         if (!(error instanceof LaunchRefused)) throw error;
         const next = await this.#refused(error);
@@ -93,7 +97,13 @@ class Launch {
     if (!this.#owns(known) || this.#ended(known)) throw new NoLongerWanted();
     if (this.#tooLate()) return this.#timedOut(known.reason);
     const { image, setbacks } = known;
-    const options = { round, ...(image ? { image } : {}), ...(setbacks ? { setbacks } : {}) };
+    const { signal } = this.#context;
+    const options = {
+      round,
+      ...(signal ? { signal } : {}),
+      ...(image ? { image } : {}),
+      ...(setbacks ? { setbacks } : {}),
+    };
     const machine = await engine.launch(this.#environment, this.#spec, this.#attempt, this.#hooks(), options);
     this.#say(`machine ${machine.name} boots in ${machine.zone}`);
     const status = await this.#change((current) => {
@@ -118,11 +128,14 @@ class Launch {
         if (!LAUNCHING.includes(status.phase)) throw new Booted();
       },
       onAlive: async () => {
-        await this.#beat({});
+        const { reason } = await this.#beat({});
+        // Heeded between two tries; while Google works, it is waited for.
+        if (this.#context.signal?.aborted) throw new Left(reason ?? "whoever asked for its machine has left");
       },
       onWait: async (message) => {
         this.#say(message);
-        await this.#beat({ reason: oneLine(message) });
+        // When the next try comes is soon no longer true.
+        await this.#beat({ reason: oneLine(message.replace(/; next try in [\d.]+ s$/, "")) });
       },
       onSetback: (zone) => {
         this.#setbacks[zone] = this.#time();
@@ -206,9 +219,14 @@ class Launch {
       if (left <= 0) return undefined;
       await this.#sleep(Math.min(SIGN_MS, left));
     }
+    return this.#leave(reason);
+  }
+
+  /** Leaves the run as `queued`, for whoever goes on with it. */
+  #leave(reason: string): Promise<RunStatus> {
     return this.#change((current) =>
       this.#owns(current) && !this.#ended(current) && LAUNCHING.includes(current.phase)
-        ? unattended(current, reason)
+        ? { ...unattended(current, reason), ...this.#learnt(current) }
         : undefined,
     );
   }
@@ -270,20 +288,6 @@ class Launch {
 
   #sleep(milliseconds: number): Promise<void> {
     const { sleep, signal } = this.#context;
-    return sleep ? sleep(milliseconds) : interruptiblePause(milliseconds, signal);
+    return sleep ? sleep(milliseconds) : pausing(milliseconds, signal);
   }
-}
-
-/** A pause that the signal ends. */
-export function interruptiblePause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done);
-    if (signal?.aborted) done();
-  });
 }

@@ -1,6 +1,5 @@
 import type { OpenEnvironment } from "../../training/environment.ts";
-import { Unreachable } from "../../training/errors.ts";
-import { interruptiblePause } from "../../training/launch.ts";
+import { pausing, Unreachable } from "../../training/errors.ts";
 import { type Sight, Watcher } from "../../training/watch.ts";
 import type { CommonOptions } from "../commands/tools.ts";
 import { environmentFor } from "../context.ts";
@@ -36,7 +35,7 @@ export async function watch(options: Options): Promise<number> {
     for (;;) {
       show.update(sights, away);
       if (leave.signal.aborted || (options.untilEnded && !sights.some(({ goesOn }) => goesOn))) return 0;
-      await interruptiblePause(options.interval * 1000, leave.signal);
+      await pausing(options.interval * 1000, leave.signal);
       if (leave.signal.aborted) return 0;
       try {
         sights = await watcher.look();

@@ -217,3 +217,30 @@ test("a request of which nothing is heard: the run goes on under the next number
     bench.lines.join("\n"),
   );
 });
+
+test("Ctrl-C while Google refuses: the run is left as queued, with what was in the way", async () => {
+  const bench = new Bench(
+    SUBMITTED,
+    Array.from({ length: 50 }, () => "forbidden" as const),
+  );
+  bench.at(5, () => bench.stops.abort());
+  const status = await bench.act(() => bench.launch());
+  assert.deepEqual(
+    [status.phase, status.machine, status.heartbeat, status.reason],
+    [
+      "queued",
+      undefined,
+      undefined,
+      `us-central1-a: not allowed yet (Required 'compute.instances.create' permission); nobody asks for its machine now: mlt resume ${ID}`,
+    ],
+  );
+  assert.ok(bench.world.now < START + 10_000);
+});
+
+test("Ctrl-C while Google makes the machine: it is waited for", async () => {
+  const bench = new Bench(SUBMITTED, ["slow"]);
+  bench.at(5, () => bench.stops.abort());
+  const status = await bench.act(() => bench.launch());
+  assert.deepEqual([status.phase, status.machine?.zone], ["provisioning", "us-central1-a"]);
+  assert.ok(status.times.provisioned);
+});

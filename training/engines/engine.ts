@@ -28,6 +28,8 @@ export interface LaunchOptions {
   setbacks?: Readonly<Record<string, string>>;
   /** How often this attempt went through the zones before: requests of another round are others to Google. */
   round?: number;
+  /** Ends pauses between two tries; `onAlive` is asked then. */
+  signal?: AbortSignal;
 }
 
 /** Where trainings run. */

@@ -10,7 +10,8 @@ import { badRequest, foreignMachine, givenUp } from "./words.ts";
 
 export interface Clock {
   now: () => number;
-  sleep: (milliseconds: number) => Promise<void>;
+  /** The signal, if there is one, ends it. */
+  sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
 }
 
 /** Rights and enabled services are known everywhere after minutes; longer means that they were never given. */
@@ -36,6 +37,7 @@ export interface Attempt {
   image?: string;
   hooks: LaunchHooks;
   round: number;
+  signal?: AbortSignal;
   /** Whether the place is on record. */
   recorded?: boolean;
 }
@@ -93,7 +95,7 @@ export class Place {
       }
       const why = pausing.kind === "forbidden" ? "not allowed yet" : "Google is busy";
       await hooks.onWait(`${zone}: ${why} (${pausing.message}); next try in ${pause / 1000} s`);
-      await this.#clock.sleep(pause);
+      await this.#clock.sleep(pause, job.signal);
     }
   }
 
@@ -211,7 +213,7 @@ export class Place {
 
   #look({ machine, environment }: Attempt) {
     const look = () => this.#compute.instance(environment.project, machine.zone, machine.name);
-    return retrying(look, this.#clock.sleep);
+    return retrying(look, (milliseconds) => this.#clock.sleep(milliseconds));
   }
 
   /** Whether nothing of this name is left; asks for two minutes. */

@@ -1,7 +1,7 @@
 import { type Compute, googleCompute } from "../compute.ts";
 import type { Environment, RunSpec } from "../contract.ts";
 import { regionOf, trainingOf, usableZones } from "../environment.ts";
-import { EXIT, explained, retrying, statusOf, UserError } from "../errors.ts";
+import { EXIT, explained, pausing, retrying, statusOf, UserError } from "../errors.ts";
 import { machineName } from "../ids.ts";
 import { estimate } from "../price.ts";
 import type { MachineState } from "../reconcile.ts";
@@ -24,7 +24,7 @@ export class VmEngine implements Engine {
     this.#compute = options.compute ?? googleCompute();
     this.#clock = {
       now: options.now ?? Date.now,
-      sleep: options.sleep ?? ((milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))),
+      sleep: options.sleep ?? pausing,
     };
   }
 
@@ -56,6 +56,7 @@ export class VmEngine implements Engine {
           ...(options.image ? { image: options.image } : {}),
           hooks,
           round: options.round ?? 0,
+          ...(options.signal ? { signal: options.signal } : {}),
         });
         if ("machine" in tried) return tried.machine;
         refused.push({ zone, spot, refusal: tried.refusal });
@@ -109,7 +110,7 @@ export class VmEngine implements Engine {
   }
 
   #again<T>(call: () => Promise<T>): Promise<T> {
-    return retrying(call, this.#clock.sleep);
+    return retrying(call, (milliseconds) => this.#clock.sleep(milliseconds));
   }
 
   async console(environment: Environment, machine: Machine): Promise<string | undefined> {
