@@ -20,14 +20,6 @@ export const NOTES: readonly Note[] = [
     notModelled: "everything else of the XML API",
   },
   {
-    group: "Storage: XML API",
-    routes: /^\/storage-xml\//,
-    callers: "gcsfuse",
-    modelled:
-      "reading an object, with ranges and generation (from guests only, at `https://storage.googleapis.com/BUCKET/OBJECT`)",
-    notModelled: "everything else of the XML API",
-  },
-  {
     group: "Storage control",
     routes: /^\/google\.storage\.control\.v2\./,
     callers: "gcsfuse",
@@ -118,8 +110,8 @@ export const NOTES: readonly Note[] = [
     group: "Compute: resource policies",
     routes: collection("resourcePolicies"),
     callers: "provider, gcloud",
-    modelled: "schedules as records",
-    notModelled: "the schedules' effect",
+    modelled: "instance schedules in their time zones, which really start and stop the machines that have them",
+    notModelled: "snapshot schedules, placement policies",
   },
   {
     group: "Compute: images",
@@ -142,7 +134,7 @@ export const NOTES: readonly Note[] = [
     routes: collection("disks"),
     callers: "provider, gcloud",
     modelled: "disks from images or empty, size, labels, users, policies",
-    notModelled: "snapshots, regional disks, attaching to a running machine",
+    notModelled: "snapshots, regional disks",
   },
   {
     group: "Compute: instance templates",
@@ -156,9 +148,9 @@ export const NOTES: readonly Note[] = [
     routes: collection("instances"),
     callers: "provider, gcloud, mlt, machines that delete themselves",
     modelled:
-      "real guests: boot, stop, start, reset, preemption, maxRunDuration with its action, metadata, serial console, guest attributes, template with overrides merged as JSON merge patch, labels and metadata with fingerprints",
+      "real guests: boot, stop, start, reset, preemption, maxRunDuration with its action, metadata, serial console, guest attributes, disks, addresses and schedules attached and detached, template with overrides merged as JSON merge patch, labels and metadata with fingerprints",
     notModelled:
-      "suspend and resume, update by PUT, attaching and detaching disks, access configurations of a running machine, GPUs' work",
+      "suspend and resume, update by PUT, GPUs' work",
   },
   {
     group: "Compute: what zones offer",
