@@ -100,7 +100,7 @@ export function startGcloud(program: Program, args: readonly string[], options: 
     ended,
     async end(graceMs = 3000) {
       child.stdin?.end();
-      const timer = setTimeout(() => child.kill("SIGTERM"), graceMs);
+      const timer = setTimeout(() => kill(child), graceMs);
       try {
         return await ended;
       } finally {
@@ -110,6 +110,15 @@ export function startGcloud(program: Program, args: readonly string[], options: 
   };
 }
 
+/** gcloud hands SIGTERM on to ssh. Windows knows no signals: there all that it started has to be named. */
+function kill(child: ChildProcess): void {
+  if (process.platform !== "win32") child.kill("SIGTERM");
+  else spawn("taskkill", ["/pid", String(child.pid), "/t", "/f"], { stdio: "ignore" }).on("error", () => child.kill());
+}
+
+/** What is left behind by a program that ended may keep its pipes open; it is not waited for. */
+const PIPES_MS = 2000;
+
 function endOf(child: ChildProcess, said: () => string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     child.once("error", (error: NodeJS.ErrnoException) =>
@@ -117,6 +126,12 @@ function endOf(child: ChildProcess, said: () => string): Promise<Ended> {
         new UserError(`gcloud cannot be started (${error.code ?? error.message}). Install it anew: ${INSTALL_GCLOUD}`),
       ),
     );
+    child.once("exit", () => {
+      setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, PIPES_MS).unref();
+    });
     child.once("close", (code, signal) => {
       const number = signal ? 128 + ({ SIGINT: 2, SIGKILL: 9, SIGTERM: 15, SIGHUP: 1 }[signal as string] ?? 0) : 1;
       resolve({ code: code ?? number, said: said() });

@@ -53,8 +53,8 @@ export type Condition =
 const SILENT_MS = 180_000;
 /** From Google's start to the machine's first word: what is longer is no ordinary boot. */
 const SPEECHLESS_MS = 300_000;
-/** The machine's clock and Google's need not agree to the second. */
-const SKEW_MS = 5000;
+/** The machine writes whole seconds. Its first word comes long enough after the start for clocks that differ a little. */
+const SKEW_MS = 1000;
 
 const OFF = ["TERMINATED", "STOPPED", "SUSPENDED"];
 const GOING = ["STOPPING", "SUSPENDING", "PENDING_STOP", "DEPROVISIONING"];
