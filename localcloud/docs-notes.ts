@@ -149,8 +149,7 @@ export const NOTES: readonly Note[] = [
     callers: "provider, gcloud, mlt, machines that delete themselves",
     modelled:
       "real guests: boot, stop, start, reset, preemption, maxRunDuration with its action, metadata, serial console, guest attributes, disks, addresses and schedules attached and detached, template with overrides merged as JSON merge patch, labels and metadata with fingerprints",
-    notModelled:
-      "suspend and resume, update by PUT, GPUs' work",
+    notModelled: "suspend and resume, update by PUT, GPUs' work",
   },
   {
     group: "Compute: what zones offer",
