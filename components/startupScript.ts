@@ -14,7 +14,7 @@ type Folders = Readonly<Record<string, RegExp>>;
 const PACKED: Readonly<Record<string, Folders>> = {
   "image-build.sh": { image: /\.py$/, supervisor: /\.py$/ },
   "workstation.sh": {
-    workstation: /(\.py|^requirements\.txt|^mlt-exec|^profile\.sh)$/,
+    workstation: /(\.py|^requirements\.txt|^ml|^mlt-exec|^profile\.sh)$/,
     "workstation/units": /\.(service|timer)$/,
   },
 };

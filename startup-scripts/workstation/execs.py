@@ -237,8 +237,13 @@ def ended(identity: str) -> int:
     if not ID.fullmatch(identity) or os.path.exists(os.path.join(folder(identity), "exit.json")):
         return 0
     state = State.load()
-    why = f"{os.environ.get('SERVICE_RESULT', 'unknown')}, {os.environ.get('EXIT_STATUS', 'unknown')}"
-    finish(Sender(identity, str(state.value["bucket"]) if state else ""), identity, None, f"it was ended from outside ({why})")
+    sender = Sender(identity, str(state.value["bucket"]) if state else "")
+    result, status = (os.environ.get(name, "unknown") for name in ("SERVICE_RESULT", "EXIT_STATUS"))
+    if (result, status) == ("success", "TERM"):
+        # Stopped so early that its keeper did not yet listen.
+        finish(sender, identity, 128 + signal.SIGTERM, "it was stopped")
+    else:
+        finish(sender, identity, None, f"it was ended from outside ({result}, {status})")
     return 0
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+import time
 from typing import Callable
 
 from . import account, bucket, config, disk, environments, gpu, places, servers
@@ -18,9 +20,17 @@ from .tools import StepFailed, capture, words_of
 
 # How long the first mount is waited for; the unit goes on trying after that.
 MOUNT_SECONDS = 15.0
+# Pauses before what failed is tried again: for about an hour.
+AGAIN_SECONDS = (15, 30, 60, 120, *(300,) * 11)
+
+Note = Callable[[str], None]
+Work = Callable[[Note], None]
+Step = tuple[str, Work]
 
 
 def main() -> int:
+    # The machine may go down before all is done.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(farewell()))
     metadata = Metadata()
     settings = config.read(metadata)
     machine = (metadata.get("instance/name") or "").strip()
@@ -48,19 +58,49 @@ def main() -> int:
             if text:
                 log_line(text)
 
-        try:
-            work(note)
-        except (StepFailed, CloudError, OSError) as failure:
-            state.problem(name, str(failure))
-            log_line(f"{name} failed: {failure}")
+        problem = problem_of(name, work, note)
+        if problem:
+            state.problem(name, problem)
     state.end()
     log_line("ready" if state.value["phase"] == "ready" else f"not all of it works: {state.value['reason']}")
     publisher.tell()
+    try_again(state, steps, publisher)
     publisher.close(30)
     return 0
 
 
-Step = tuple[str, Callable[[Callable[[str], None]], None]]
+def problem_of(name: str, work: Work, note: Note) -> str:
+    """What keeps a step from being done; empty: nothing."""
+    try:
+        work(note)
+        return ""
+    except (StepFailed, CloudError, OSError) as failure:
+        log_line(f"{name} failed: {failure}")
+        return str(failure)
+
+
+def try_again(state: State, steps: list[Step], publisher: Publisher) -> None:
+    """What failed for want of a network, a right or a file may work later, and nobody has to restart anything for it."""
+    for pause in AGAIN_SECONDS:
+        state.reload()
+        failed = {each["step"] for each in state.value["problems"]}
+        if not failed & {name for name, _ in steps}:
+            return
+        time.sleep(pause)
+        for name, work in steps:
+            if name not in failed:
+                continue
+            problem = problem_of(name, work, lambda text: log_line(text) if text else None)
+            # The heartbeat may have seen something work meanwhile, or be stopping the machine.
+            state.reload()
+            if state.value["phase"] == "stopping":
+                return
+            if problem:
+                state.problem(name, problem)
+            else:
+                log_line(f"{name} works now")
+                state.solved(name)
+        publisher.tell()
 
 
 def plan(settings: config.Config, cloud: Cloud) -> list[Step]:
@@ -70,7 +110,7 @@ def plan(settings: config.Config, cloud: Cloud) -> list[Step]:
     if settings.data_disk:
         steps.append(("data disk", lambda _: disk.prepare(settings.data_disk)))
 
-    def user(_: Callable[[str], None]) -> None:
+    def user(_: Note) -> None:
         if has_gpu:
             gpu.hold_upgrades()
         account.prepare()
@@ -90,14 +130,14 @@ def plan(settings: config.Config, cloud: Cloud) -> list[Step]:
     return steps
 
 
-def mount(name: str, note: Callable[[str], None]) -> None:
+def mount(name: str, note: Note) -> None:
     """The unit is started whatever happens: a bucket that cannot be reached now is mounted when it can."""
     changed = bucket.configure(name)
     if not bucket.start(changed, MOUNT_SECONDS):
         raise StepFailed(f"gs://{name} is not mounted yet, and is tried again every few seconds: {words_of(bucket.UNIT)}")
 
 
-def driver(note: Callable[[str], None]) -> None:
+def driver(note: Note) -> None:
     try:
         log_line(gpu.wait(note))
     finally:
@@ -108,6 +148,7 @@ def install_static_files() -> None:
     """What other programs look for in places of their own."""
     here = os.path.join(places.INSTALLED, "workstation")
     for source, target, mode in (
+        ("ml", "/usr/local/bin/ml", 0o755),
         ("mlt-exec", "/usr/local/bin/mlt-exec", 0o755),
         ("profile.sh", "/etc/profile.d/ml-workstation.sh", 0o644),
     ):

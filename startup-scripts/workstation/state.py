@@ -12,7 +12,11 @@ from .login import login_text
 from .places import now_text, read_json, write, write_json
 
 # Steps whose work goes on by itself: what they failed at is forgotten once it works.
-HEALED_BY = {"JupyterLab": ("jupyter", "running"), "TensorBoard": ("tensorboard", "running"), "bucket": ("mount", "mounted")}
+HEALED_BY = {
+    "JupyterLab": ("jupyter", "running"),
+    "TensorBoard": ("tensorboard", "running"),
+    "bucket": ("mount", "mounted"),
+}
 
 
 def boot_id() -> str:
@@ -51,6 +55,12 @@ class State:
         value = read_json(places.STATE_FILE)
         return State(value) if isinstance(value, dict) and "phase" in value else None
 
+    def reload(self) -> None:
+        """Another process may have changed it."""
+        value = read_json(places.STATE_FILE)
+        if isinstance(value, dict) and "phase" in value:
+            self.value = value
+
     def save(self) -> None:
         with self._lock:
             write_json(places.STATE_FILE, self.value)
@@ -80,11 +90,11 @@ class State:
 
     def heal(self, parts: dict[str, str]) -> bool:
         """Forgets the problems of what works now. Whether anything changed."""
-        kept = [
-            each
-            for each in self.value["problems"]
-            if each["step"] not in HEALED_BY or parts.get(HEALED_BY[each["step"]][0]) != HEALED_BY[each["step"]][1]
-        ]
+        def works(step: str) -> bool:
+            part, good = HEALED_BY.get(step, ("", ""))
+            return part != "" and parts.get(part) == good
+
+        kept = [each for each in self.value["problems"] if not works(each["step"])]
         if len(kept) == len(self.value["problems"]):
             return False
         self.value["problems"] = kept
@@ -93,6 +103,11 @@ class State:
         else:
             self.save()
         return True
+
+    def solved(self, step: str) -> None:
+        """A step that had failed is done."""
+        self.value["problems"] = [each for each in self.value["problems"] if each["step"] != step]
+        self.end()
 
     def end(self) -> None:
         """All steps were tried."""

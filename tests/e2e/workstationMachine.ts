@@ -19,8 +19,6 @@ const REGION = "us-central1";
 const PATIENCE_MS = 240_000;
 export const DATA = "workstation-data";
 export const NAME = "mlt-dev-ws";
-/** Of the same environment, and not this workstation: it may not be stopped by it. */
-export const STRANGER = "mlt-dev-run-1";
 
 /** `workstation/status.json`, as far as these tests look. */
 export interface WorkstationStatus {
@@ -261,8 +259,13 @@ export class Workstation {
     return output;
   }
 
-  tryInside(script: string): Promise<{ code: number | null; output: string }> {
-    const pid = String(this.init());
+  async tryInside(script: string): Promise<{ code: number | null; output: string }> {
+    const pid = String(
+      await this.waitFor(
+        () => this.init(),
+        () => "the guest to run",
+      ),
+    );
     const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"];
     const child = spawn("nsenter", ["--target", pid, "--all", "env", "-i", ...environment, "bash", "-c", script], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -281,7 +284,7 @@ export class Workstation {
   }
 
   /** The host's number of the guest's first process: the systemd whose namespace is the innermost of this machine's. */
-  init(): number {
+  init(): number | undefined {
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
       try {
         const status = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -292,7 +295,7 @@ export class Workstation {
         // It ended meanwhile.
       }
     }
-    throw new Error(`the guest does not run:\n${this.log.join("\n")}\n${this.console().slice(-3000)}`);
+    return undefined;
   }
 
   get #id(): string {
