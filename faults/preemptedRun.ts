@@ -60,10 +60,9 @@ function markdown(seen: readonly Seen[], status: string, level: string): string 
   const told = shorten(seen).map(({ at, text }) => `${at.toFixed(1).padStart(6)}  ${text}`.trimEnd());
   return `# A preempted run, followed
 
-Recorded on ${new Date().toISOString().slice(0, 10)} with \`node faults/preemptedRun.ts > docs/preempted-run.md\`: \`mlt train\` as a
-person sees it, in front of the local cloud, on machines of the level ${level}. In front of each line: seconds since the
-command was started. Of the trainer's own lines only the first and last of each attempt, and those around the
-preemption, are shown.
+Recorded on ${new Date().toISOString().slice(0, 10)} with \`node faults/preemptedRun.ts > docs/preempted-run.md\`: \`mlt train\` as a person
+sees it, in front of the local cloud, on machines of the level ${level}. In front of each line: seconds since the
+command was started. The middle of long rows of the trainer's own lines is left out (\`…\`).
 
 \`\`\`text
 ${told.join("\n")}
@@ -75,8 +74,9 @@ What stands in the bucket afterwards, as \`mlt status latest\` shows it:
 ${status.trim()}
 \`\`\`
 
-What to look at: the checkpoint that was saved within the notice, the step at which the second attempt begins, and that
-no step is trained twice.
+What to look at: the trainer is asked to end and saves; that very state is in the bucket within the notice, as a
+checkpoint of its own; the second machine, in another zone, begins at the step at which the first one ended. A trainer
+that does not heed SIGTERM goes on from the last checkpoint that was whole, at most one interval (30 s) back.
 `;
 }
 

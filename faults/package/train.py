@@ -26,6 +26,10 @@ def tell(word):
 
 def main():
     path = os.path.join(os.environ["CHECKPOINT_DIR"], "state.json")
+    asked = []
+    if "--slowly" in sys.argv:
+        # What docs/run-contract.md asks of a trainer: SIGTERM means save and end.
+        signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     step, weight = 0, 1
     if os.path.exists(path):
         with open(path, encoding="ascii") as file:
@@ -48,6 +52,8 @@ def main():
             json.dump([step, weight], file)
         os.replace(f"{path}.new", path)
         print(f"step {step}", flush=True)
+        if asked:
+            sys.exit(f"asked to end: saved at step {step}")
         time.sleep(PAUSE)
     for name in ("model.txt", "metrics.json"):
         with open(os.path.join(os.environ["OUTPUT_DIR"], name), "w", encoding="ascii") as file:
