@@ -89,8 +89,8 @@ export const NOTES: readonly Note[] = [
     group: "Compute: firewalls",
     routes: collection("firewalls"),
     callers: "provider, gcloud",
-    modelled: "rules as records, checked",
-    notModelled: "packet filtering: a guest's ports are reached by nobody",
+    modelled: "rules as records, checked; tunnels of Identity-Aware Proxy are let in by them",
+    notModelled: "packet filtering between machines and of what goes out",
   },
   {
     group: "Compute: routers",
@@ -118,9 +118,9 @@ export const NOTES: readonly Note[] = [
     routes: collection("(images|imageFamilyViews)"),
     callers: "provider, gcloud, mlt",
     modelled:
-      "own images from disks, families with deprecation, families as zones see them, Google's public images of the catalogue by name and family",
+      "own images from disks of machines that are off, over other images too; families with deprecation, families as zones see them, Google's public images of the catalogue by name and family",
     notModelled:
-      "import from a file, licences' effect, Google's other image projects (404: gcloud's list of all standard images warns of them)",
+      "import from a file, forceCreate from a running machine's disk, licences' effect, Google's other image projects (404: gcloud's list of all standard images warns of them)",
   },
   {
     group: "Compute: snapshots",
@@ -245,7 +245,8 @@ export const NOTES: readonly Note[] = [
     group: "Control (operator's door only)",
     routes: /^\/local\//,
     callers: "rehearsals, tests, mlt local",
-    modelled: "faults, preemption, settings, groups, tokens, what is left, shutdown",
+    modelled:
+      "faults, preemption, schedules by hand, settings (the clock among them), groups, tokens, what is left, shutdown",
     notModelled: "nothing of this is Google's",
   },
 ];
