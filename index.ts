@@ -48,7 +48,7 @@ export default async function program(): Promise<Record<string, unknown>> {
       startupScript: startupScript("trainer.sh"),
       labels,
       after: ground.ready,
-      ownFamily: imageFamily?.path,
+      imageFamily,
     });
   const workstation = stations?.addWorkstation(config, { ground, bucket: buckets.data, requirements });
   const parts = { buckets, template, workstation, imageFamily };

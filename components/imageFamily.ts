@@ -88,8 +88,11 @@ export interface ImageFamilyArgs {
  * Cost: 0.05 USD per GB and month of an image's archive; a builder and a test machine for some minutes per build.
  */
 export class ImageFamily extends pulumi.ComponentResource {
-  /** The family as a template names it: `projects/P/global/images/family/F`, known once it names an image. */
-  readonly path: pulumi.Output<string>;
+  /**
+   * The family as a template names it: `projects/P/global/images/family/F`. Known before there is an image, so that a new
+   * image changes no template; what needs an image depends on this component.
+   */
+  readonly path: string;
   /** The exact image that the last build here made or found. */
   readonly image: pulumi.Output<string>;
   /** For the record in the bucket. */
@@ -163,7 +166,7 @@ export class ImageFamily extends pulumi.ComponentResource {
       { ...child, dependsOn: [access, ...removal], hooks: { beforeCreate: [tell], beforeUpdate: [tell] } },
     );
     this.image = build.stdout.apply((text) => imageIn(text, project));
-    this.path = this.image.apply(() => `projects/${project}/global/images/family/${family.family}`);
+    this.path = `projects/${project}/global/images/family/${family.family}`;
     this.registerOutputs({ path: this.path, image: this.image });
   }
 }

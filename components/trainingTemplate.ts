@@ -2,6 +2,7 @@ import { getImage } from "@pulumi/gcp/compute/getImage.js";
 import { InstanceTemplate, type InstanceTemplateArgs } from "@pulumi/gcp/compute/instanceTemplate.js";
 import * as pulumi from "@pulumi/pulumi";
 import { whenReady } from "./apiReadiness.ts";
+import type { ImageFamily } from "./imageFamily.ts";
 import type { ImageChoice } from "./images.ts";
 import { METADATA_VALUE_LIMIT } from "./startupScript.ts";
 import type { TrainingConfig } from "./trainingConfig.ts";
@@ -20,8 +21,8 @@ export interface TrainingTemplateArgs {
   labels: Readonly<Record<string, string>>;
   /** The image is looked up once these are known. */
   after?: pulumi.Input<string[]>;
-  /** The environment's own family, `projects/P/global/images/family/F`, known once it names an image. */
-  ownFamily?: pulumi.Input<string>;
+  /** The environment's own: a template that names it is made when there is an image in it. */
+  imageFamily?: ImageFamily;
 }
 
 /**
@@ -48,8 +49,8 @@ export class TrainingTemplate extends pulumi.ComponentResource {
     // A family of one's own stays a family here: launchers resolve it at each run's start, so that a promotion or a
     // rollback is felt at once.
     this.image =
-      training.image.own && args.ownFamily
-        ? pulumi.output(args.ownFamily)
+      training.image.own && args.imageFamily
+        ? pulumi.output(args.imageFamily.path)
         : exactImage(training.image, args.after ?? [], this);
     const shared: InstanceTemplateArgs = {
       project,
@@ -86,10 +87,11 @@ export class TrainingTemplate extends pulumi.ComponentResource {
       },
       labels: { ...labels },
     };
+    const child = { parent: this, ...(args.imageFamily ? { dependsOn: [args.imageFamily] } : {}) };
     this.names = Object.fromEntries(
       training.regions.map((region) => {
         const networkInterfaces = [{ subnetwork: args.subnetworks[region] as pulumi.Input<string> }];
-        const template = new InstanceTemplate(`${name}-${region}`, { ...shared, networkInterfaces }, { parent: this });
+        const template = new InstanceTemplate(`${name}-${region}`, { ...shared, networkInterfaces }, child);
         return [region, template.name];
       }),
     );

@@ -1,6 +1,15 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 
+interface RehearseCommandOptions {
+  package: string;
+  guest?: string;
+  provider: string;
+  images: boolean;
+  keep: boolean;
+  json: boolean;
+}
+
 /** `mlt rehearse`: the whole life of an environment on this machine. */
 export function registerRehearse(program: Command): void {
   program
@@ -18,9 +27,20 @@ export function registerRehearse(program: Command): void {
         .choices(["attached", "real"])
         .default("attached"),
     )
+    .option("--images", "rehearse the life of an image family instead: build, run, change, break, roll back", false)
     .option("--keep", "leave the environment up at the end, and say where it lies", false)
     .option("--json", "print one JSON object as the last line", false)
-    .action(async (options: { package: string; guest?: string; provider: string; keep: boolean; json: boolean }) => {
+    .action(async (options: RehearseCommandOptions) => {
+      if (options.images) {
+        const { rehearseImages } = await import("./images.ts");
+        const { guest, provider, json } = options;
+        process.exitCode = await rehearseImages({
+          ...(guest ? { guest: guest as "nspawn" | "qemu" | "process" } : {}),
+          provider: provider as "attached" | "real",
+          json,
+        });
+        return;
+      }
       const { rehearse } = await import("./rehearsal.ts");
       process.exitCode = await rehearse({
         packageFolder: options.package,
