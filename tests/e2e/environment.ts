@@ -7,7 +7,7 @@ import { type OpenStack, openStack } from "../../engine/automation.ts";
 import { providerEnvironment } from "../../engine/endpoints.ts";
 import program from "../../index.ts";
 import { LONG_TOKEN_SECONDS } from "../../localcloud/daemon.ts";
-import { chooseDriver, type GuestLevel } from "../../localcloud/guests/index.ts";
+import { chooseDriver, type GuestDriver, type GuestLevel } from "../../localcloud/guests/index.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
 import { REPOSITORY } from "../helpers/shell.ts";
@@ -79,9 +79,15 @@ export interface StackOf {
   config?: Record<string, unknown>;
 }
 
-/** @param stacks made one after the other; the last is the environment that `mlt` works with */
-export async function createEnvironment(stacks: readonly StackOf[] = [{ name: "live" }]): Promise<LiveEnvironment> {
-  const driver = await chooseDriver(process.env.MLT_TEST_GUEST as GuestLevel | undefined);
+/**
+ * @param stacks made one after the other; the last is the environment that `mlt` works with
+ * @param given boots the machines; else the most faithful way that works here
+ */
+export async function createEnvironment(
+  stacks: readonly StackOf[] = [{ name: "live" }],
+  given?: GuestDriver,
+): Promise<LiveEnvironment> {
+  const driver = given ?? (await chooseDriver(process.env.MLT_TEST_GUEST as GuestLevel | undefined));
   await driver.prepare((line) => console.log(line));
   const folder = mkdtempSync(join(tmpdir(), "mlt-e2e-"));
   const cloudFolder = join(folder, "cloud");
