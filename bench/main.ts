@@ -9,7 +9,9 @@ const MEASURES: Record<string, (progress: Progress, world: () => Promise<BenchCl
   preview: async (progress) => (await import("./preview.ts")).previewRows(progress),
   mlt: async (_progress, world) => (await import("./mlt.ts")).mltRows(await world()),
   storage: async (_progress, world) => (await import("./storage.ts")).storageRows(await world()),
+  checkpoints: async (_progress, world) => (await import("./checkpoints.ts")).checkpointRows(await world()),
   students: async (progress) => (await import("./students.ts")).studentRows(progress),
+  workstation: async (progress) => (await import("./workstation.ts")).workstationRows(progress),
   rehearsal: async (progress) => (await import("./rehearsal.ts")).rehearsalRows(progress),
 };
 

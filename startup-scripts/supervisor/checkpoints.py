@@ -21,7 +21,7 @@ from .snapshot import Snapshot, Source
 from .spec import format_time, parse_time
 from .storage import Storage
 from .stored import Stored
-from .transfer import ChecksumError, SessionLost, digest
+from .transfer import ChecksumError, SessionLost, Sums, digest
 
 JSON = "application/json"
 RACES = 50
@@ -51,6 +51,8 @@ class Checkpoints:
         # Contents that are in the bucket, and whose they are: by SHA-256, and by the file that had them.
         self._objects: dict[str, Object] = {}
         self._contents: dict[File, str] = {}
+        # Of files that are not there yet, but were read while the folder came to rest.
+        self._ahead: dict[File, Sums] = {}
         # The pointer as it was last read or written by us; `"0"`: there is none.
         self._pointer = "0"
         self._next = 1
@@ -145,12 +147,31 @@ class Checkpoints:
         found = self._objects.get(sha256)
         return found if found is not None and clock.now() - found.at < limits.REFRESH_SECONDS else None
 
+    def read_ahead(self, folder: str, files: tuple[File, ...]) -> None:
+        """Reads files that are new while nothing can be sent yet, for their checksums."""
+
+        def one(file: File) -> None:
+            source = Source(folder, file)
+            try:
+                sums = digest(source.open(), file.size)
+                source.check()
+                self._ahead[file] = sums
+            except (Moving, ChecksumError):
+                pass  # the next listing will show it
+            finally:
+                source.close()
+
+        each(self._workers, one, [file for file in files if not self.known(file) and file not in self._ahead])
+
     def commit(self, snapshot: Snapshot) -> tuple[Manifest, int]:
         """Writes a new checkpoint and moves the pointer to it. The manifest, and how many bytes were sent.
 
         `Moving` if a file changed while it was read; `NotOurs` if the pointer is another's.
         """
-        entries, sent = self._put_all(snapshot)
+        try:
+            entries, sent = self._put_all(snapshot)
+        finally:
+            self._ahead.clear()
         head = self.head
         while True:
             made = Manifest(
@@ -197,12 +218,13 @@ class Checkpoints:
                 raise RuntimeError(f"{file.path} is not known and was not opened")
             stream = source.open()
             try:
-                sha256 = digest(stream, file.size)
+                sums = self._ahead.get(file) or digest(stream, file.size)
+                sha256 = sums.sha256
                 with self._hash_lock(sha256):
                     stored = self._fresh(sha256)
                     if stored is None:
                         source.check()
-                        stored = self._send(sha256, source)
+                        stored = self._send(sums, source)
                         sent = file.size
                 source.check()
             finally:
@@ -213,20 +235,22 @@ class Checkpoints:
         with self._lock:
             return self._hash_locks.setdefault(sha256, threading.Lock())
 
-    def _send(self, sha256: str, source: Source) -> Object:
+    def _send(self, sums: Sums, source: Source) -> Object:
+        """Sends the bytes that `sums` are of: the MD5 that the service computes of what it got must be theirs."""
         stream = source.open()
-        name = self.stored.file(sha256)
-        old = self._objects.get(sha256)
+        name = self.stored.file(sums.sha256)
+        old = self._objects.get(sums.sha256)
         expected = old.generation if old else "0"
         for _ in range(RACES):
             try:
-                uploaded = self._storage.upload(
+                generation = self._storage.upload(
                     self._bucket,
                     name,
                     stream,
                     "application/octet-stream",
                     if_generation_match=expected,
                     retry_seconds=limits.CHECKPOINT_RETRY_SECONDS,
+                    md5=sums.md5,
                 )
             except (ChecksumError, SessionLost):
                 source.check()
@@ -239,11 +263,9 @@ class Checkpoints:
                 found = self._storage.stat(self._bucket, name, limits.CHECKPOINT_RETRY_SECONDS)
                 expected = found.generation if found else "0"
                 continue
-            if uploaded.sha256 != sha256:
-                raise Moving(f"{source.file.path} changes while it is read")
-            stored = Object(uploaded.generation, clock.now())
+            stored = Object(generation, clock.now())
             with self._lock:
-                self._objects[sha256] = stored
+                self._objects[sums.sha256] = stored
             return stored
         raise RuntimeError(f"{name} changes faster than it can be written")
 

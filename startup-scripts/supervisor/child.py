@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -44,17 +45,16 @@ def run_child(
         **options,
     )
     _expendable(process.pid)
+    handle = _handle(process.pid)
     end = None if seconds is None else time.monotonic() + seconds
     try:
         if started is not None:
             started(process.pid)
         while True:
             alive.beat()
-            try:
-                code = process.wait(0.2)
+            code = _wait(process, handle, 0.2)
+            if code is not None:
                 return code if code >= 0 else 128 - code
-            except subprocess.TimeoutExpired:
-                pass
             if tick is not None:
                 tick()
             if stop.asked:
@@ -66,6 +66,8 @@ def run_child(
         # What the command left behind in its group would go on using the machine.
         _signal(process.pid, signal.SIGKILL)
         process.wait()
+        if handle is not None:
+            os.close(handle)
 
 
 def _end(process: subprocess.Popen[bytes], stop: Stop) -> None:
@@ -75,6 +77,28 @@ def _end(process: subprocess.Popen[bytes], stop: Stop) -> None:
     while process.poll() is None and time.monotonic() < began + stop.grace:
         alive.beat()
         time.sleep(0.05)
+
+
+def _handle(process: int) -> int | None:
+    """A file descriptor that becomes readable when the process ends; `None` where there is no such thing."""
+    try:
+        return os.pidfd_open(process)  # type: ignore[attr-defined,no-any-return]
+    except (AttributeError, OSError):
+        return None
+
+
+def _wait(process: subprocess.Popen[bytes], handle: int | None, seconds: float) -> int | None:
+    """The process's exit code, if it ends within `seconds`."""
+    if handle is None:
+        # Looks twenty times a second, which a machine notices.
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.poll(seconds * 1000)
+    return process.poll()
 
 
 def _expendable(process: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Iterator
 from urllib.parse import quote, urlencode
 
 from .rest import Client, Response, endpoint
-from .transfer import ChecksumError, Upload, Uploaded, download
+from .transfer import ChecksumError, Upload, download
 
 FIELDS = "name,size,generation,md5Hash,crc32c,timeCreated"
 
@@ -107,13 +107,15 @@ class Storage:
         content_type: str,
         if_generation_match: str | None = None,
         retry_seconds: float | None = None,
-    ) -> Uploaded:
-        """Uploads an open file, as long as it is now, in one piece or by a resumable session, and compares checksums.
+        md5: str | None = None,
+    ) -> str:
+        """Uploads an open file, as long as it is now, in one piece or by a resumable session; the new generation.
 
-        `HttpError` 412 if the object is not at the generation given (`"0"`: absent).
+        `ChecksumError` if the object's MD5 is another than that of what was sent, or than `md5`. `HttpError` 412 if
+        the object is not at the generation given (`"0"`: absent).
         """
         return Upload(
-            self._client, self._base, bucket, name, file, content_type, if_generation_match, retry_seconds
+            self._client, self._base, bucket, name, file, content_type, if_generation_match, retry_seconds, md5
         ).run()
 
     def _object(self, bucket: str, name: str) -> str:

@@ -50,6 +50,7 @@ class Sync(threading.Thread):
         self._seen: Listing | None = None
         self._seen_at = 0.0
         self._whole: Listing | None = None
+        self._ahead: Listing | None = None
         self._changed_at: float | None = None
         self._committed = float("-inf")
         self._committed_at = clock.now()
@@ -137,6 +138,10 @@ class Sync(threading.Thread):
         self._late = late >= limits.PATIENCE_SECONDS
         quiet = limits.SHORT_SETTLE_SECONDS if self._late else limits.SETTLE_SECONDS
         still = now - self._seen_at
+        if not self._late and self._ahead != listing and still >= limits.SETTLE_SECONDS / 4 and now >= due - quiet:
+            self._ahead = listing
+            self._checkpoints.read_ahead(self._folder, listing.files)
+            return
         if still >= limits.SETTLE_SECONDS and listing != self._whole:
             someone = writing(self._folder, self._user)
             if someone is None:

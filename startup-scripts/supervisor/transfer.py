@@ -30,19 +30,20 @@ class SessionLost(Exception):
 
 
 @dataclass(frozen=True)
-class Uploaded:
-    """The object as it is stored; `sha256` is of the bytes that were sent."""
+class Sums:
+    """What identifies bytes: the SHA-256 that names them, and the MD5 (base64) that the service computes, too."""
 
-    generation: str
     sha256: str
+    md5: str
 
 
-def digest(file: BinaryIO, size: int) -> str:
-    """SHA-256 of the first `size` bytes; `ChecksumError` if there are fewer."""
-    sha256 = hashlib.sha256()
+def digest(file: BinaryIO, size: int) -> Sums:
+    """Of the first `size` bytes; `ChecksumError` if there are fewer."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5()
     for block in _read(file, 0, size):
         sha256.update(block)
-    return sha256.hexdigest()
+        md5.update(block)
+    return Sums(sha256.hexdigest(), b64encode(md5.digest()).decode())
 
 
 def _read(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
@@ -70,6 +71,7 @@ class Upload:
         content_type: str,
         if_generation_match: str | None,
         retry_seconds: float | None,
+        md5: str | None = None,
     ) -> None:
         self._client = client
         self._file = file
@@ -81,23 +83,27 @@ class Upload:
         if if_generation_match is not None:
             self._query["ifGenerationMatch"] = if_generation_match
         self._retry_seconds = retry_seconds
+        # Known before, or computed from what is sent.
+        self._known_md5 = md5
         self._restart()
 
     def _restart(self) -> None:
         self._md5 = hashlib.md5()
-        self._sha256 = hashlib.sha256()
         self._hashed = 0
 
-    def run(self) -> Uploaded:
-        """Sends the file in one piece or by a resumable session; `ChecksumError` if it does not arrive as it is."""
+    def run(self) -> str:
+        """Sends the file in one piece or by a resumable session; the generation.
+
+        `ChecksumError` if what the service holds then has another MD5: than what was sent, or than `md5`.
+        """
         for last in (False, True):
             self._restart()
             try:
                 answer = self._simple() if self._size <= limits.CHUNK_BYTES else self._resumable()
-                md5 = b64encode(self._md5.digest()).decode()
+                md5 = self._known_md5 or b64encode(self._md5.digest()).decode()
                 if answer.get("md5Hash", md5) != md5 or str(answer.get("size", self._size)) != str(self._size):
                     raise ChecksumError(f"{self._what} arrived damaged")
-                return Uploaded(str(answer["generation"]), self._sha256.hexdigest())
+                return str(answer["generation"])
             except (ChecksumError, SessionLost):
                 if last:
                     raise
@@ -107,10 +113,8 @@ class Upload:
         """The file's bytes, each hashed once, however often it is sent."""
         for block in _read(self._file, start, end):
             beyond = start + len(block) - self._hashed
-            if beyond > 0:
-                fresh = block[-beyond:]
-                self._md5.update(fresh)
-                self._sha256.update(fresh)
+            if beyond > 0 and self._known_md5 is None:
+                self._md5.update(block[-beyond:])
                 self._hashed += beyond
             start += len(block)
             yield block

@@ -133,9 +133,20 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
 
   const answer = (method: string, url: URL, body: Buffer, raw: IncomingMessage, response: ServerResponse) => {
     if (url.pathname.startsWith("/computeMetadata/v1/")) {
-      const value = cloud.metadata.get(url.pathname.slice("/computeMetadata/v1/".length));
-      const headers = { "metadata-flavor": "Google" };
+      const key = url.pathname.slice("/computeMetadata/v1/".length);
+      const value = cloud.metadata.get(key);
+      const headers = { "metadata-flavor": "Google", etag: etag(value) };
       if (raw.headers["metadata-flavor"] !== "Google") return response.writeHead(403, headers).end();
+      if (url.searchParams.get("wait_for_change") === "true" && url.searchParams.get("last_etag") === headers.etag) {
+        // Held until the value is another one, as Google's server does.
+        const look = setInterval(() => {
+          if (etag(cloud.metadata.get(key)) === headers.etag) return;
+          clearInterval(look);
+          answer(method, url, body, raw, response);
+        }, 50);
+        response.on("close", () => clearInterval(look));
+        return;
+      }
       return value === undefined
         ? response.writeHead(404, headers).end("<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>")
         : response.writeHead(200, headers).end(value);
@@ -173,4 +184,11 @@ export async function fakeCloud(t: TestContext): Promise<FakeCloud> {
   cloud.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   cloud.origin = `http://${cloud.host}`;
   return cloud;
+}
+
+function etag(value: string | undefined): string {
+  return createHash("md5")
+    .update(value ?? "")
+    .digest("hex")
+    .slice(0, 16);
 }

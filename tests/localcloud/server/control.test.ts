@@ -4,7 +4,11 @@ import { PROJECT, testCloud } from "./local.ts";
 
 test("settings are changed while it runs, by known names and times only", async (t) => {
   const cloud = await testCloud(t);
-  assert.deepEqual((await cloud.call("GET", "/local/v1/settings")).json, { iamDelayMs: 0, serviceEnableDelayMs: 0 });
+  assert.deepEqual((await cloud.call("GET", "/local/v1/settings")).json, {
+    iamDelayMs: 0,
+    serviceEnableDelayMs: 0,
+    clockOffsetMs: 0,
+  });
   await cloud.call("PATCH", "/local/v1/settings", { iamDelayMs: 60_000 });
   const policy = { bindings: [{ role: "roles/viewer", members: ["user:ann@example.com"] }] };
   await cloud.call("POST", `/crm/v1/projects/${PROJECT}:setIamPolicy`, { policy });

@@ -11,13 +11,14 @@ import hashlib
 import json
 import os
 import time
+from base64 import b64encode
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Callable, Iterator
 from urllib.parse import quote, unquote
 
 from supervisor.rest import HttpError
 from supervisor.storage import Item
-from supervisor.transfer import ChecksumError, Uploaded
+from supervisor.transfer import ChecksumError
 
 
 class FolderBucket:
@@ -84,9 +85,13 @@ class FolderBucket:
         content_type: str,
         if_generation_match: str | None = None,
         retry_seconds: float | None = None,
-    ) -> Uploaded:
+        md5: str | None = None,
+    ) -> str:
         data = os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
-        return Uploaded(self._store(name, data, if_generation_match), hashlib.sha256(data).hexdigest())
+        generation = self._store(name, data, if_generation_match)
+        if md5 is not None and b64encode(hashlib.md5(data).digest()).decode() != md5:
+            raise ChecksumError(f"{name} arrived damaged")
+        return generation
 
     def _item(self, name: str) -> Item | None:
         found = self._load(name)

@@ -214,14 +214,14 @@ def _resolve(host, port):
 
 
 class Uploads(unittest.TestCase):
-    def upload(self, answer, data, reads=True):
+    def upload(self, answer, data, reads=True, md5=None):
         server = Server(self, answer)
         server.reads = reads
         with tempfile.TemporaryFile() as file:
             file.write(data)
             file.flush()
             client = Client(lambda forget=False: "t")
-            upload = Upload(client, f"http://{server.host}", "b", "n", file, "x/y", "0", 3)
+            upload = Upload(client, f"http://{server.host}", "b", "n", file, "x/y", "0", 3, md5)
             return server, upload.run()
 
     def test_what_arrives_otherwise_is_sent_again_and_then_refused(self):
@@ -239,7 +239,15 @@ class Uploads(unittest.TestCase):
     def test_the_precondition_and_the_length_are_sent(self):
         server, done = self.upload(lambda path, number: (200, {}, b'{"generation": "5"}'), b"data")
         self.assertEqual(server.requests[0][1:], ("/upload/storage/v1/b/b/o?uploadType=media&name=n&ifGenerationMatch=0", b"data"))
-        self.assertEqual(done.generation, "5")
+        self.assertEqual(done, "5")
+
+    def test_the_service_must_hold_what_was_hashed_before(self):
+        def answer(path, number):
+            return 200, {}, b'{"generation": "5", "md5Hash": "jXd/OF09/siBXSD3SWAm3A==", "size": "4"}'
+
+        self.assertEqual(self.upload(answer, b"data", md5="jXd/OF09/siBXSD3SWAm3A==")[1], "5")
+        with self.assertRaisesRegex(ChecksumError, "arrived damaged"):
+            self.upload(answer, b"data", md5="AAAAAAAAAAAAAAAAAAAAAA==")
 
 
 class Helper(unittest.TestCase):
