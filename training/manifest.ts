@@ -216,7 +216,8 @@ export function parseManifest(data: Buffer | string, folderName: string): { mani
   return { problems };
 }
 
-function decoded(data: Buffer | string): string | undefined {
+/** A file's text; `undefined` where it is no UTF-8. */
+export function decoded(data: Buffer | string): string | undefined {
   if (typeof data === "string") return data;
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
@@ -227,7 +228,7 @@ function decoded(data: Buffer | string): string | undefined {
 }
 
 /** What the YAML library found, in words for people who write three keys. */
-function yamlProblem(error: { code: string; message: string; pos: [number, number] }, text: string): string {
+export function yamlProblem(error: { code: string; message: string; pos: [number, number] }, text: string): string {
   if (error.code === "DUPLICATE_KEY") {
     const key = /^[^\s:]*/.exec(text.slice(error.pos[0]))?.[0];
     return `the key ${key ? `"${quotable(key)}" ` : ""}is there twice; remove one`;
@@ -243,7 +244,7 @@ function shown(value: unknown): string {
 }
 
 /** Where a key (or the nearest parent that has a place) begins in the text. */
-function offsetOf(node: unknown, path: readonly (string | number)[]): number | undefined {
+export function offsetOf(node: unknown, path: readonly (string | number)[]): number | undefined {
   let offset = (node as { range?: [number, number, number] })?.range?.[0];
   let current: unknown = node;
   for (const part of path) {
