@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { EXIT, UserError } from "../training/errors.ts";
 import { cleanupCommands } from "./commands/cleanup.ts";
+import { courseCommands } from "./commands/course.ts";
 import { environmentCommands } from "./commands/environment.ts";
 import { fileCommands } from "./commands/files.ts";
 import { imageCommands } from "./commands/images.ts";
@@ -60,6 +61,7 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
     trainingCommands,
     workstationCommands,
     imageCommands,
+    courseCommands,
     cleanupCommands,
   ])
     register(tools);
