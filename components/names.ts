@@ -72,6 +72,31 @@ export function machineCondition(environment: string): string {
   );
 }
 
+/**
+ * IAM condition of the rights with which a student works: machines, their disks and their templates whose names begin
+ * with the run prefix, and the one workstation. All three types are in Google's list of resource attributes
+ * (cloud.google.com/iam/docs/conditions-resource-attributes); subnetworks and operations are not, so that no condition
+ * of this kind ever fits those.
+ */
+export function studentCondition(environment: string): string {
+  const begins = (type: string, plural: string): string =>
+    `resource.type == "compute.googleapis.com/${type}" && ` +
+    `resource.name.extract("/${plural}/{name}").startsWith("${runPrefix(environment)}")`;
+  return (
+    `${begins("Instance", "instances")} || ${begins("Disk", "disks")} || ${begins("InstanceTemplate", "instanceTemplates")} || ` +
+    'resource.type == "compute.googleapis.com/Instance" && ' +
+    `resource.name.extract("/instances/{name}") == "${workstationName(environment)}"`
+  );
+}
+
+/**
+ * What a training template's name begins with. A student's template bears the run prefix, like the machines that are
+ * made of it, so that one condition fits both.
+ */
+export function templateBase(environment: string, scope: string): string {
+  return scope === "student" ? runPrefix(environment).slice(0, -1) : environment;
+}
+
 /** The machines' service account: no random part, so that a student's is the same after every `up`. */
 export function serviceAccountId(environment: string): string {
   return shorten(`${environment}-machines`, LENGTHS.serviceAccount);
