@@ -7,7 +7,7 @@ import { EnvironmentRecord } from "./components/environmentRecord.ts";
 import { Foundation } from "./components/foundation.ts";
 import { readFoundation } from "./components/foundationReference.ts";
 import { outputs } from "./components/outputs.ts";
-import { regionsOf, workstationsOf } from "./components/regions.ts";
+import { courseDataOf, regionsOf, workstationsOf } from "./components/regions.ts";
 import { startupScript } from "./components/startupScript.ts";
 import { TrainingTemplate } from "./components/trainingTemplate.ts";
 
@@ -31,6 +31,7 @@ export default async function program(): Promise<Record<string, unknown>> {
           regions: regionsOf(config),
           environments: config.scope === "foundation" ? config.students : [environment],
           workstations: workstationsOf(config),
+          courseData: courseDataOf(config),
         });
   if (config.scope === "foundation") return outputs(config, { ground });
 

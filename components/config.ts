@@ -17,6 +17,7 @@ import {
   type WorkstationInput,
   workstationSchema,
 } from "./configSchema.ts";
+import { readCourseData } from "./courseDataConfig.ts";
 import { defaultFamily, type ImageFamilyConfig, readImageFamily } from "./imageFamilyConfig.ts";
 import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
 import { defaultEnvironment, environmentProblem } from "./names.ts";
@@ -51,6 +52,10 @@ export interface Config {
   foundation?: string;
   /** `foundation`: the students' environments. */
   students: string[];
+  /** `foundation`: the shared bucket is made here; besides its own students', these machines' accounts read it. */
+  courseData?: { readers: string[] };
+  /** `student`: the course's shared bucket, `gs://BUCKET`. */
+  courseDataUrl?: string;
   preset: Preset;
   region: string;
   bucket: BucketConfig;
@@ -118,6 +123,7 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
   const family = images && readImageFamily(images, { scope, environment, project, region: home, regions });
   problems.push(...(family?.problems ?? []).map((problem) => `mltraining:imageFamily${memberOf(problem)}`));
 
+  const course = readCourseData(value("courseData"), scope, problems);
   const config: Config = {
     project,
     environment,
@@ -125,6 +131,8 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     scope,
     foundation: value("foundation"),
     students: readStudents(value("students"), scope, environment, problems),
+    ...(course.made ? { courseData: course.made } : {}),
+    ...(course.url ? { courseDataUrl: course.url } : {}),
     preset,
     region: home,
     bucket: { ...DEFAULTS.bucket, location: home, ...PRESETS[preset].bucket, ...bucket },

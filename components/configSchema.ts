@@ -163,6 +163,7 @@ export const KEYS = [
   "scope",
   "foundation",
   "students",
+  "courseData",
   "preset",
   "bucket",
   "training",

@@ -76,6 +76,7 @@ function environmentOf({
       },
       workstation: workstationOf(config, externalIp),
       ...(images ? { imageFamily: images } : {}),
+      ...(config.courseDataUrl ? { course: { dataBucketUrl: config.courseDataUrl } } : {}),
       labels: config.labels,
     }));
 }

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { CourseData, type CourseDataArgs } from "./courseData.ts";
 import { MachineIdentity } from "./machineIdentity.ts";
 import { Network } from "./network.ts";
 import { ProjectServices } from "./projectServices.ts";
@@ -14,6 +15,8 @@ export interface Ground {
   network?: pulumi.Input<string>;
   /** The machines' service accounts, by environment. */
   serviceAccounts: Readonly<Record<string, pulumi.Input<string>>>;
+  /** The course's shared bucket, if this foundation makes it. */
+  courseData?: pulumi.Input<string>;
   /** Known once the APIs are enabled. */
   ready: pulumi.Input<string[]>;
   /** What others wait for before their first call to an API. */
@@ -28,6 +31,8 @@ export interface FoundationArgs {
   environments: readonly string[];
   /** What workstations need on the project; absent: there is none. */
   workstations?: { schedules: boolean; people: readonly string[]; shared?: boolean };
+  /** The bucket that a course shares; absent: none. */
+  courseData?: Omit<CourseDataArgs, "project" | "machines">;
 }
 
 /**
@@ -42,6 +47,7 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
   readonly subnetworks: Readonly<Record<string, pulumi.Output<string>>>;
   readonly network: pulumi.Output<string>;
   readonly serviceAccounts: Readonly<Record<string, pulumi.Output<string>>>;
+  readonly courseData?: pulumi.Output<string>;
   readonly ready: pulumi.Output<string[]>;
   readonly apis: pulumi.Resource[];
 
@@ -66,6 +72,10 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
     if (args.workstations) {
       const own = { project, environment, automaticName: network.networkName, after: services.enabled };
       new WorkstationRoles(name, { ...own, ...args.workstations }, enabled);
+    }
+    if (args.courseData) {
+      const own = { project, machines: this.serviceAccounts, ...args.courseData };
+      this.courseData = new CourseData(name, own, enabled).bucket;
     }
     this.network = vpc;
     this.subnetworks = network.subnetworks;

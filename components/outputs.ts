@@ -25,6 +25,7 @@ export function outputs(
   if (scope === "foundation") {
     const { network, subnetworks, serviceAccounts: students } = ground;
     all.foundation = { project, network, subnetworks, students };
+    if (ground.courseData) all.courseDataBucketUrl = pulumi.interpolate`gs://${ground.courseData}`;
   }
   if (buckets) {
     all.dataBucketUrl = pulumi.interpolate`gs://${buckets.data}`;

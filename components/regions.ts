@@ -7,6 +7,12 @@ export function regionsOf({ region, training, workstation }: Config): string[] {
   return workstation && !regions.includes(workstation.region) ? [...regions, workstation.region] : [...regions];
 }
 
+/** The course's shared bucket lies where this foundation's environment would have its own. */
+export function courseDataOf({ courseData, bucket, labels }: Config): FoundationArgs["courseData"] {
+  if (!courseData) return undefined;
+  return { location: bucket.location, softDeleteDays: bucket.softDeleteDays, labels, readers: courseData.readers };
+}
+
 /** What workstations need of the project: the stack's own, or, in a foundation, whatever students' may need. */
 export function workstationsOf({ scope, workstation }: Config): FoundationArgs["workstations"] {
   if (scope === "foundation") return { schedules: true, people: [], shared: true };

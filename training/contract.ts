@@ -76,6 +76,11 @@ export interface Environment {
     /** Projects whose images a recipe may build on, besides Google's public ones and the environment's own. */
     baseProjects: string[];
   };
+  /** The course that this environment is part of; absent: none. */
+  course?: {
+    /** `gs://BUCKET` that all students' machines read; what packages name as `course://NAME` is below it. */
+    dataBucketUrl: string;
+  };
   /** Labels that every machine and disk of this environment carries. */
   labels: Record<string, string>;
 }
