@@ -76,6 +76,12 @@ export interface CourseRecord {
   left: Record<string, { exported?: string; destroyed?: string }>;
   /** Set by `freeze`, ISO time. */
   frozen?: string;
+  /** Ids of those who are frozen; absent where `frozen` is set: everybody. */
+  frozenStudents?: string[];
+  /** What Pulumi's settings files say of the states' encryption, the same for all stacks; no secret by itself. */
+  secrets?: { secretsprovider?: string; encryptionsalt?: string; encryptedkey?: string };
+  /** By stack: what its last `up` was made of, and the state that it left; see `course/unchanged.ts`. */
+  applied?: Record<string, { of: string; mark: string }>;
   /** The shared data bucket (`course put`), made by the first project's foundation. */
   dataBucket?: string;
   /** The last verified export, and what it covered. */
