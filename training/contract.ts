@@ -104,7 +104,10 @@ export interface RunSpec {
   arguments: string[];
   /** The Python that the package asks for: a lower bound such as `3.11`; absent: any that the machine has. */
   python?: string;
-  /** Prefixes below `input/` in the data bucket, copied to `$DATA_DIR/<prefix>` before the command starts. */
+  /**
+   * Prefixes below `input/` in the data bucket, copied to `$DATA_DIR/<prefix>` before the command starts. `gs://BUCKET/NAME`
+   * is in a course's shared bucket, copied to `$DATA_DIR/NAME`.
+   */
   inputs: string[];
   buckets: { data: string; scratch: string };
   /** RFC 3339: no attempt runs past it. */

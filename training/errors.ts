@@ -36,6 +36,11 @@ export class Problems extends UserError {
   }
 }
 
+/** This login may not do it. */
+export class Denied extends UserError {
+  override name = "Denied";
+}
+
 /** Google, or what stands in for it, cannot be reached at all: another try a little later may. */
 export class Unreachable extends UserError {
   override name = "Unreachable";
@@ -155,7 +160,7 @@ export function explained(error: unknown, doing: string): unknown {
     );
   }
   if (status === 403) {
-    return new UserError(
+    return new Denied(
       `${doing} was refused (403): ${messageOf(error)}\nAsk the environment's owner for the right, or log in as another account: ${LOGIN}`,
     );
   }

@@ -107,9 +107,9 @@ const input = z
   .transform((value) => value.replace(/^input\//, "").replace(/\/+(\?)?$/, "$1"))
   .refine(
     (value) =>
-      /^[A-Za-z0-9._=+@ -]+(\/[A-Za-z0-9._=+@ -]+)*\??$/.test(value) &&
+      /^(course:\/\/)?[A-Za-z0-9._=+@ -]+(\/[A-Za-z0-9._=+@ -]+)*\??$/.test(value) &&
       !value.split("/").some((part) => part === "." || part === ".."),
-    "must be a folder below input/ in the data bucket, such as census",
+    "must be a folder below input/ in the data bucket, such as census, or course://NAME in a course",
   );
 
 const duration = z

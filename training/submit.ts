@@ -1,7 +1,8 @@
 import type { RunSpec, RunStatus } from "./contract.ts";
 import type { Engine } from "./engines/engine.ts";
 import type { OpenEnvironment } from "./environment.ts";
-import { Problems, UserError } from "./errors.ts";
+import { UserError } from "./errors.ts";
+import { resolveInputs } from "./inputs.ts";
 import { launchAttempt } from "./launch.ts";
 import { type Package, readPackage } from "./package.ts";
 import { engineOf, readSpec } from "./runs.ts";
@@ -43,34 +44,8 @@ export async function planRun(
     flags: options,
     now: new Date((options.now ?? Date.now)()),
   });
-  spec.inputs = await checkInputs(environment, spec, options.progress);
+  spec.inputs = await resolveInputs(environment, spec.inputs, options.progress);
   return { package: pack, spec };
-}
-
-/** The inputs that are there. One that must be there and is not is a problem; one that need not be is told. */
-async function checkInputs(
-  environment: OpenEnvironment,
-  spec: RunSpec,
-  progress: SubmitOptions["progress"],
-): Promise<string[]> {
-  const { objects, buckets } = environment;
-  const inputs = spec.inputs.map((input) => ({ name: input.replace(/\?$/, ""), optional: input.endsWith("?") }));
-  const counts = await Promise.all(
-    inputs.map(({ name }) => objects.list(buckets.data, { prefix: `input/${name}`, limit: 20 })),
-  );
-  const missing = inputs.filter(
-    ({ name: input }, index) =>
-      !counts[index]!.objects.some(({ name }) => name === `input/${input}` || name.startsWith(`input/${input}/`)),
-  );
-  const problems = missing
-    .filter(({ optional }) => !optional)
-    .map(
-      ({ name }) =>
-        `gs://${buckets.data}/input/${name} does not exist (inputs in training.yaml); upload it: mlt put DIR input/${name}`,
-    );
-  if (problems.length > 0) throw new Problems("The run cannot be started", problems);
-  for (const { name } of missing) progress?.(`input ${name} is not in the bucket; the package goes on without it`);
-  return inputs.filter((input) => !missing.includes(input)).map(({ name }) => name);
 }
 
 /** A run that is on record; whoever wrote its first status is the one that makes its machine. */

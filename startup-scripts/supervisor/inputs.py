@@ -20,12 +20,17 @@ from .transfer import ChecksumError
 def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callable[[str], None]) -> None:
     """Copies `input/<prefix>` to `folder`/<prefix>; what an earlier boot brought is not fetched again."""
     wanted: dict[str, Item] = {}
-    for prefix in spec.inputs:
-        with told_as(f"input {prefix} could not be listed"):
-            found = _list(storage, spec.data_bucket, prefix)
+    buckets: dict[str, str] = {}
+    for name in spec.inputs:
+        bucket, base, prefix = _place(spec, name)
+        with told_as(f"input {name} could not be listed"):
+            found = _list(storage, bucket, base, prefix)
         if not found:
-            raise RunFailed(f"input {prefix} is missing: there is nothing at gs://{spec.data_bucket}/input/{prefix}")
-        wanted.update(found)
+            raise RunFailed(f"input {name} is missing: there is nothing at gs://{bucket}/{base}{prefix}")
+        for path, item in found.items():
+            if buckets.setdefault(path, bucket) != bucket:
+                raise RunFailed(f"two inputs hold {path}: one in gs://{buckets[path]}, one in gs://{bucket}")
+            wanted[path] = item
     if not wanted:
         return
     manifest = f"{folder}.json"
@@ -45,7 +50,7 @@ def download(storage: Storage, spec: Spec, folder: str, stop: Stop, say: Callabl
         target = os.path.join(folder, path)
         os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
         with told_as(f"input {path} could not be downloaded"):
-            checked = _download(storage, spec.data_bucket, item, f"{target}.part")
+            checked = _download(storage, buckets[path], item, f"{target}.part")
         if not checked:
             say(f"{path}: the object has no MD5; only its size was compared")
         os.replace(f"{target}.part", target)
@@ -63,11 +68,19 @@ def _download(storage: Storage, bucket: str, item: Item, target: str) -> bool:
         return storage.download(bucket, item, target)
 
 
-def _list(storage: Storage, bucket: str, prefix: str) -> dict[str, Item]:
+def _place(spec: Spec, name: str) -> tuple[str, str, str]:
+    """Bucket, what is before the name there and not below DATA_DIR, and the name: a course's shared bucket is all names."""
+    if name.startswith("gs://"):
+        bucket, _, prefix = name[len("gs://") :].partition("/")
+        return bucket, "", prefix
+    return spec.data_bucket, "input/", name
+
+
+def _list(storage: Storage, bucket: str, base: str, prefix: str) -> dict[str, Item]:
     """Path below DATA_DIR to object: the object of that very name, or all below it as a folder."""
     found = {}
-    for item in storage.list(bucket, f"input/{prefix}"):
-        path = item.name[len("input/") :]
+    for item in storage.list(bucket, f"{base}{prefix}"):
+        path = item.name[len(base) :]
         if path != prefix and not path.startswith(f"{prefix}/"):
             continue
         if path.endswith("/"):

@@ -15,7 +15,8 @@ from .metadata import BUCKET, RUN_ID, Assignment
 SCHEMA = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
-INPUT = re.compile(r"[A-Za-z0-9._=+@ -]+(/[A-Za-z0-9._=+@ -]+)*/?")
+# With a bucket: a course's shared one.
+INPUT = re.compile(r"(gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/)?[A-Za-z0-9._=+@ -]+(/[A-Za-z0-9._=+@ -]+)*/?")
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,8 @@ const MANIFESTS: [string, string[]][] = [
     "command: 'python \"open'\ninputs: [../runs, a//b]\n",
     [
       'training.yaml line 1: command has a " that is not closed; got "python \\"open"',
-      'training.yaml line 2: inputs.0 must be a folder below input/ in the data bucket, such as census; got "../runs"',
-      'training.yaml line 2: inputs.1 must be a folder below input/ in the data bucket, such as census; got "a//b"',
+      'training.yaml line 2: inputs.0 must be a folder below input/ in the data bucket, such as census, or course://NAME in a course; got "../runs"',
+      'training.yaml line 2: inputs.1 must be a folder below input/ in the data bucket, such as census, or course://NAME in a course; got "a//b"',
     ],
   ],
   ["command: x\ncommand: y\n", ['training.yaml line 2: the key "command" is there twice; remove one']],
