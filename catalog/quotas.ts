@@ -42,7 +42,9 @@ export const QUOTAS = {
 } as const satisfies Record<string, QuotaRow>;
 
 /** In people's words, with the unit. */
-export const QUOTA_WORDS: Readonly<Record<keyof QuotaRow, { unit: string; where: "in a region" | "over all regions" }>> = {
+export const QUOTA_WORDS: Readonly<
+  Record<keyof QuotaRow, { unit: string; where: "in a region" | "over all regions" }>
+> = {
   CPUS: { unit: "vCPUs", where: "in a region" },
   SSD_TOTAL_GB: { unit: "GB of SSD disks", where: "in a region" },
   DISKS_TOTAL_GB: { unit: "GB of standard disks", where: "in a region" },
