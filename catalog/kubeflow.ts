@@ -25,7 +25,10 @@ export interface KubeflowRelease {
 }
 
 /** Releases of kustomize that were seen to render the same objects; older ones are refused. */
-export const KUSTOMIZE = { least: "5.0.1", seen: ["5.0.1", "5.3.0", "5.4.3", "5.5.0", "5.6.0", "5.7.1", "5.8.3"] } as const;
+export const KUSTOMIZE = {
+  least: "5.0.1",
+  seen: ["5.0.1", "5.3.0", "5.4.3", "5.5.0", "5.6.0", "5.7.1", "5.8.3"],
+} as const;
 
 export const DEFAULT_KUBEFLOW = "2.17.0";
 
@@ -34,7 +37,7 @@ export const KUBEFLOW_RELEASES: Readonly<Record<string, KubeflowRelease>> = {
     version: "2.17.0",
     commit: "4a3592cb2dd0a91a4652ab93893ec8beda1f3158",
     argo: { version: "v4.0.5", commit: "0ab1452144d8f4d57c50b37ce50dad218868e950" },
-    rendered: { sha256: "", objects: 88 },
+    rendered: { sha256: "89cdf598860cc7e440f29cd7148f71d56d2b8dfc5d0a77f4edd6c7bca24f8b8e", objects: 88 },
     images: [
       ...[
         "api-server",

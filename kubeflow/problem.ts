@@ -1,0 +1,4 @@
+/** A mistake or a lack that the user can do something about; its message is all that is shown. */
+export class KubeflowError extends Error {
+  override name = "KubeflowError";
+}
