@@ -112,6 +112,16 @@ export function workstationAccountId(environment: string): string {
   return shorten(`${environment}-workstation`, LENGTHS.serviceAccount);
 }
 
+/** The one GKE cluster's name; Google takes 40 characters. */
+export function clusterName(environment: string): string {
+  return `${environment}-kubeflow`;
+}
+
+/** The service account of the cluster's nodes. */
+export function nodeAccountId(environment: string): string {
+  return shorten(`${environment}-nodes`, LENGTHS.serviceAccount);
+}
+
 /** A member of a policy as a part of Pulumi's name for it: `user:Ann.B@example.org` → `user-ann-b-example-org-1f2e3d`. */
 export function memberKey(member: string): string {
   const hash = createHash("sha256").update(member.toLowerCase()).digest("hex").slice(0, 6);
