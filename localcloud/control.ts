@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setUnknownAccounts } from "./core/access/records.ts";
 import type { Principal } from "./core/access.ts";
 import { readMembers } from "./core/body.ts";
 import type { Cloud } from "./core/cloud.ts";
@@ -160,6 +161,14 @@ export function controlRouter(options: ControlOptions): Router {
             members: state.collection<string[]>("iam.groups").set((call.params.group ?? "").toLowerCase(), members),
           },
         };
+      }),
+    )
+    .on(
+      "PUT",
+      "/local/v1/unknown-accounts",
+      operator(async (call) => {
+        const { accounts = [] } = await readMembers<{ accounts?: string[] }>(call, { accounts: "texts" });
+        return { json: { accounts: setUnknownAccounts(state, accounts) } };
       }),
     )
     .on(

@@ -10,6 +10,8 @@ export interface Daemon {
   pid: number;
   startedAt: string;
   project: string;
+  /** All of them, that one first; absent: that one alone. */
+  projects?: string[];
   guest: GuestLevel;
   /** Every call needs a token. */
   url: string;
@@ -23,6 +25,7 @@ export interface Daemon {
 export interface StartOptions {
   stateFolder: string;
   guest?: GuestLevel;
+  /** Ids with commas between; the first is the one that clients take who name none. */
   project?: string;
   /** APIs that are enabled from the start: `all`, or names with commas between. */
   services?: string;
@@ -130,9 +133,10 @@ function commandLine({ stateFolder, guest, project, services }: StartOptions): s
 
 /** What runs is not changed by starting it again: better to say so. */
 function checkSame(running: Daemon, { guest, project, services }: StartOptions): void {
+  const runs = (running.projects ?? [running.project]).join(",");
   const differs = [
     guest !== undefined && guest !== running.guest ? `guests at level ${running.guest}, not ${guest}` : "",
-    project !== undefined && project !== running.project ? `project ${running.project}, not ${project}` : "",
+    project !== undefined && project !== runs ? `project ${runs}, not ${project}` : "",
     services !== undefined ? "the services that were asked for when it started" : "",
   ].filter(Boolean);
   if (differs.length === 0) return;

@@ -246,7 +246,7 @@ export const NOTES: readonly Note[] = [
     routes: /^\/local\//,
     callers: "rehearsals, tests, mlt local",
     modelled:
-      "faults, preemption, schedules by hand, settings (the clock among them), groups, tokens, what is left, shutdown",
+      "faults, preemption, schedules by hand, settings (the clock among them), groups, accounts that do not exist, tokens, what is left, shutdown",
     notModelled: "nothing of this is Google's",
   },
 ];

@@ -46,7 +46,8 @@ async function main(folder: string): Promise<void> {
   local = await startLocalCloud({
     stateFolder: folder,
     driver,
-    project: values.project,
+    project: values.project?.split(",")[0],
+    otherProjects: values.project?.split(",").slice(1),
     ports: portsBefore(folder),
     enabledServices: values.services === "all" ? "all" : values.services?.split(",").filter(Boolean),
     log,
@@ -57,6 +58,7 @@ async function main(folder: string): Promise<void> {
     pid: process.pid,
     startedAt: new Date().toISOString(),
     project: local.project,
+    projects: values.project?.split(",") ?? [local.project],
     guest: driver.level,
     url: local.url,
     operatorUrl: local.operatorUrl,

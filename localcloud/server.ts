@@ -45,6 +45,8 @@ export interface LocalCloudOptions {
   driver?: GuestDriver;
   /** The project's id. */
   project?: string;
+  /** Ids of further projects, side by side with that one. */
+  otherProjects?: readonly string[];
   /** The APIs that are enabled from the start; absent: those of a new project. */
   enabledServices?: "all" | readonly string[];
   settings?: Partial<Settings>;
@@ -101,7 +103,10 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
     log,
   };
   const { projectNumber } = ensureProject(cloud, project);
-  for (const service of initialServices(options.enabledServices)) enable(state, project, service, 0);
+  for (const other of options.otherProjects ?? []) ensureProject(cloud, other);
+  for (const each of [project, ...(options.otherProjects ?? [])]) {
+    for (const service of initialServices(options.enabledServices)) enable(state, each, service, 0);
+  }
 
   const certificate = createServerCertificate(GOOGLE_HOSTS, Date.now());
   const routers: Router[] = [];

@@ -47,7 +47,7 @@ export function registerLocal(program: Command): void {
         ["nspawn", "qemu", "process"],
       ),
     )
-    .option("--project <id>", "the project's id (default: local-project)")
+    .option("--project <id>", "the project's id, or several with commas between (default: local-project)")
     .option("--services <names>", "APIs that are enabled from the start: all, or names with commas between")
     .addHelpText("after", '\nIn a shell: eval "$(npx mlt local start)"')
     .action((options: StartOptions) => told(() => start(options)));

@@ -5,7 +5,7 @@ import { GoogleError, notModelled } from "../errors.ts";
 import type { State } from "../state.ts";
 import { compileCondition } from "./cel.ts";
 import { malformedMember, PUBLIC_MEMBERS } from "./members.ts";
-import { customRole, grantKey, serviceAccount } from "./records.ts";
+import { customRole, grantKey, serviceAccount, unknownAccounts } from "./records.ts";
 import { isBasicRole, predefinedRole } from "./roles.ts";
 
 /** Google's limits on one allow policy. */
@@ -162,6 +162,10 @@ function checkRole(state: State, role: string, project: string): void {
 }
 
 function checkExists(state: State, member: string): void {
+  const [, kind = "", person = ""] = /^(user|group):(.+)$/.exec(member) ?? [];
+  if (person !== "" && unknownAccounts(state).has(person.toLowerCase())) {
+    throw bad(`${kind === "user" ? "User" : "Group"} ${person} does not exist.`);
+  }
   const email = /^serviceAccount:([^[]+@.+)$/.exec(member)?.[1];
   if (!email || /@(developer|cloudservices|appspot|cloudbuild)\.gserviceaccount\.com$/.test(email)) return;
   if (/^service-\d+@.*\.iam\.gserviceaccount\.com$/.test(email)) return; // Google's own service agents

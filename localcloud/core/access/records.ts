@@ -46,3 +46,18 @@ export function projectPolicy(state: State, project: string): Policy {
 export function grantKey(resource: string, binding: Binding, member: string): string {
   return `${resource} ${binding.role} ${member} ${binding.condition ? JSON.stringify(binding.condition.expression) : ""}`;
 }
+
+const UNKNOWN_ACCOUNTS = "iam.unknownAccounts";
+
+/**
+ * Addresses of which no Google account or group is: as members they are refused. Every other address is taken for one
+ * that exists, since nobody signs up here.
+ */
+export function unknownAccounts(state: State): Set<string> {
+  return new Set(state.collection<string[]>(UNKNOWN_ACCOUNTS).get("all") ?? []);
+}
+
+export function setUnknownAccounts(state: State, addresses: readonly string[]): string[] {
+  const small = addresses.map((address) => address.toLowerCase());
+  return state.collection<string[]>(UNKNOWN_ACCOUNTS).set("all", [...new Set(small)].sort());
+}
