@@ -1,6 +1,5 @@
-// What Google allows a project: fixed limits, and the quotas that a new project usually has. For the arithmetic of
-// courses. Quotas differ between projects ("not all projects have the same quotas"): `mlt course plan --quotas` and
-// `mlt course check` ask for the real ones, and these stand in where nobody has asked yet.
+// What Google allows a project, for the arithmetic of courses: fixed limits, and which quota counts what. The quotas that
+// a new project begins with are in quotas.ts; `mlt course plan --quotas` and `mlt course check` ask for the real ones.
 
 export const READ = "2026-11-21";
 
@@ -24,7 +23,10 @@ export const PROJECT_LIMITS = {
   conditionalBindings: { most: 20, raisable: false, source: "cloud.google.com/iam/quotas, as stored 2026" },
   groups: { most: 250, raisable: false, source: "cloud.google.com/iam/quotas, as stored 2026" },
   customRoles: { most: 300, raisable: false, source: "cloud.google.com/iam/quotas, as stored 2026" },
-  /** The policy as JSON, in bytes. Kept by hand: the stored copies of the page above are cut before the line. */
+  /**
+   * The policy as JSON, in bytes. The reference of `projects.setIamPolicy` says "a few 10s of KB" (general knowledge); the
+   * figure is kept by hand and cautious.
+   */
   policyBytes: { most: 64 * 1024, raisable: false, source: "kept by hand" },
 } as const satisfies Record<string, FixedLimit>;
 
@@ -32,26 +34,16 @@ export const PROJECT_LIMITS = {
 export const SERVICE_ACCOUNTS_OF_GOOGLE = 1;
 
 /**
- * Quotas of a new project with billing, by the metric's name in Compute Engine's API: those of a region, and those of the
- * whole project. Kept by hand; a metric that is not here is taken as not granted. Trial accounts have less.
+ * Quotas of machine families in one region that a new project has beside those of `quotas.ts`; kept by hand. A metric that
+ * is in neither table is taken as not granted.
  */
-export const REGION_QUOTAS: Readonly<Record<string, number>> = {
-  CPUS: 24,
+export const FAMILY_QUOTAS: Readonly<Record<string, number>> = {
   N2_CPUS: 24,
   N2D_CPUS: 24,
   C2_CPUS: 24,
   C2D_CPUS: 24,
-  T2D_CPUS: 24,
   C3_CPUS: 24,
-  DISKS_TOTAL_GB: 4096,
-  SSD_TOTAL_GB: 500,
-  HDB_TOTAL_GB: 500,
-  INSTANCES: 100,
-  IN_USE_ADDRESSES: 8,
-};
-export const PROJECT_QUOTAS: Readonly<Record<string, number>> = {
-  CPUS_ALL_REGIONS: 32,
-  GPUS_ALL_REGIONS: 0,
+  T2D_CPUS: 24,
 };
 
 /** Families whose vCPUs count against a quota of their own; all others count against CPUS. From general knowledge. */
@@ -92,7 +84,7 @@ const DISK_METRICS: Readonly<Record<string, string>> = {
   "pd-standard": "DISKS_TOTAL_GB",
   "pd-balanced": "SSD_TOTAL_GB",
   "pd-ssd": "SSD_TOTAL_GB",
-  "hyperdisk-balanced": "HDB_TOTAL_GB",
+  "hyperdisk-balanced": "SSD_TOTAL_GB",
 };
 
 /** The quota of a disk type's GB in a region: balanced disks count as SSD. */

@@ -1,5 +1,5 @@
 import { findMachineType, type MachineShape } from "../catalog/machineTypes.ts";
-import { hourlyPrice } from "../catalog/prices.ts";
+import { diskPerMonth, HOURS_PER_MONTH, hourlyPrice } from "../catalog/prices.ts";
 import { DEFAULTS, PRESETS, type TrainingInput, type WorkstationInput } from "../components/configSchema.ts";
 import { readWorkstation } from "../components/workstationConfig.ts";
 import type { Course, Limits, Student } from "./contract.ts";
@@ -13,13 +13,17 @@ export interface Machine {
   shape?: MachineShape;
   gpu?: { type: string; count: number };
   disks: { type: string; gb: number }[];
+  externalIp?: boolean;
   /** US dollars; `undefined` without a price in the catalog. */
   perHour?: number;
 }
 
 /** What a student can have at the same time. */
 export interface Machines {
-  workstation?: Machine;
+  workstation?: Machine & {
+    /** What its disks cost at every hour, US dollars. */
+    diskPerHour: number;
+  };
   /** The one that a run takes which names none. */
   run: Machine;
   /** The one of those allowed with most vCPUs, on demand. */
@@ -63,17 +67,18 @@ export function machinesOf(course: Course, student: Pick<Student, "overrides">):
   };
 }
 
-function station(course: Course, settings: WorkstationInput): Machine | undefined {
+function station(course: Course, settings: WorkstationInput): Machines["workstation"] {
   const preset: WorkstationInput = PRESETS[course.preset].workstation;
   const around = { project: course.projects[0] ?? "", region: course.region, scope: "student", preset };
   const { config } = readWorkstation(settings, { ...around, today: new Date().toISOString().slice(0, 10) });
   if (!config) return undefined;
-  const { machineType, bootDiskGb, diskType, dataDiskGb, guestAccelerators, spot, region } = config;
+  const { machineType, bootDiskGb, diskType, dataDiskGb, guestAccelerators, spot, region, externalIp } = config;
   const gpu = guestAccelerators[0];
   const made = machine(machineType, region, { bootDiskGb, bootDiskType: diskType, spot, gpu });
   // Both disks are of one type.
   if (dataDiskGb !== undefined) made.disks.push({ type: diskType, gb: dataDiskGb });
-  return made;
+  const perMonth = made.disks.reduce((sum, { type, gb }) => sum + (diskPerMonth(type, gb) ?? 0), 0);
+  return { ...made, externalIp, diskPerHour: perMonth / HOURS_PER_MONTH };
 }
 
 function machine(

@@ -1,12 +1,18 @@
 import type { Course, Place } from "./contract.ts";
 
+/** The student that `mlt course check` makes and takes away again; no student's id may be this either. */
+export const CANARY_ID = "test";
+
 type Named = Pick<Course, "name">;
 
 /** Longest name of an environment; see `components/names.ts`. */
 export const LONGEST_ENVIRONMENT = 20;
 
-/** What the foundation's environment is called behind the course's name; no student's id may be this. */
+/** What the foundation's environment is called behind the course's name. */
 export const FOUNDATION_ID = "base";
+
+/** Ids that no student may have. */
+export const RESERVED_IDS: readonly string[] = [FOUNDATION_ID, CANARY_ID];
 
 /** `ml26` and `s001` → `ml26-s001`. Ids hold no hyphen: the last one parts course and student, whatever the course's name. */
 export function environmentOf(course: Named, id: string): string {

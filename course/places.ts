@@ -32,29 +32,31 @@ export function assign(
   for (const { project } of Object.values(record.places)) taken.set(project, (taken.get(project) ?? 0) + 1);
 
   const places: Record<string, Place> = {};
-  const added: string[] = [];
-  const unplaced: string[] = [];
+  const fresh: string[] = [];
   for (const id of students.map((student) => student.id).sort()) {
     const known = record.places[id];
-    if (known) {
-      places[id] = known;
-      continue;
-    }
-    const project = emptiest(course.projects, taken, room);
-    if (project === undefined) {
-      unplaced.push(id);
-      continue;
-    }
-    taken.set(project, (taken.get(project) ?? 0) + 1);
-    places[id] = placeOf(course, id, project);
-    added.push(id);
+    if (known) places[id] = known;
+    else fresh.push(id);
   }
+  // First how many each project gets, then who: neighbours in the roster stay together.
+  const shares = new Map<string, number>();
+  for (const _ of fresh) {
+    const project = emptiest(course.projects, taken, room);
+    if (project === undefined) break;
+    taken.set(project, (taken.get(project) ?? 0) + 1);
+    shares.set(project, (shares.get(project) ?? 0) + 1);
+  }
+  const seats = course.projects.flatMap((project) => Array<string>(shares.get(project) ?? 0).fill(project));
+  const added = fresh.slice(0, seats.length);
+  added.forEach((id, index) => {
+    places[id] = placeOf(course, id, seats[index] ?? "");
+  });
   const inRoster = new Set(students.map(({ id }) => id));
   const recorded = Object.keys(record.places).sort();
   return {
     places,
     added,
-    unplaced,
+    unplaced: fresh.slice(seats.length),
     leaving: recorded.filter((id) => !inRoster.has(id) && !record.left[id]?.destroyed),
     returning: recorded.filter((id) => inRoster.has(id) && record.left[id] !== undefined),
     stranded: recorded.filter((id) => {

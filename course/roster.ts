@@ -6,7 +6,7 @@ import { environmentProblem } from "../components/names.ts";
 import { fileReason, quotable } from "../training/files.ts";
 import { nearest } from "../training/nearest.ts";
 import type { Overrides, Student } from "./contract.ts";
-import { environmentOf, FOUNDATION_ID, LONGEST_ENVIRONMENT } from "./names.ts";
+import { environmentOf, LONGEST_ENVIRONMENT, RESERVED_IDS } from "./names.ts";
 import { LIMIT_RULES } from "./schema.ts";
 
 export const ROSTER_FILE = "roster.csv";
@@ -247,10 +247,10 @@ function idProblem(id: string, course: { name: string } | undefined): string | u
   if (id === "") return "is empty; give each student one, such as s001, s002, …";
   if (!/^[a-z0-9]+$/.test(id)) {
     const legal = id.toLowerCase().replace(/[^a-z0-9]/g, "");
-    const meant = legal && legal !== FOUNDATION_ID ? `; did you mean ${legal}?` : "";
+    const meant = legal && !RESERVED_IDS.includes(legal) ? `; did you mean ${legal}?` : "";
     return `must be lower case letters and digits, because it ends the environment's name${meant}; got ${show(id)}`;
   }
-  if (id === FOUNDATION_ID) return `must not be "${FOUNDATION_ID}", which is the name of what the students share`;
+  if (RESERVED_IDS.includes(id)) return `must not be "${id}", which mlt uses itself; take another`;
   if (!course) return undefined;
   const name = environmentOf(course, id);
   if (name.length > LONGEST_ENVIRONMENT) {

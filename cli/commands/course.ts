@@ -39,9 +39,10 @@ export function courseCommands({ add, ends }: Tools): void {
     "how many stacks at the same time (else as many as this computer bears)",
   ] as const;
 
-  sub("plan", "what the course needs, against quotas and limits, and who goes where; changes nothing")
-    .option("--quotas", "ask the projects for their quotas and what uses them (else the catalog's defaults)")
-    .option("--for-projects <count>", "as if there were so many projects", counting);
+  sub("plan", "what the course needs, against quotas and limits, and who goes where; changes nothing").option(
+    "--quotas",
+    "ask the projects for their quotas and what uses them (else the catalog's defaults)",
+  );
   sub("check", "a week and two days before: billing, APIs, policies, quotas, rights; ends with one student's whole way")
     .option("--no-canary", "do not bring up a student's environment and train in it")
     .option("--package <folder>", "what the canary trains (else examples/census)")
