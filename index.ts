@@ -6,6 +6,7 @@ import { loadConfig } from "./components/config.ts";
 import { EnvironmentRecord } from "./components/environmentRecord.ts";
 import { Foundation } from "./components/foundation.ts";
 import { readFoundation } from "./components/foundationReference.ts";
+import { templateBase } from "./components/names.ts";
 import { outputs } from "./components/outputs.ts";
 import { courseDataOf, regionsOf, workstationsOf } from "./components/regions.ts";
 import { startupScript } from "./components/startupScript.ts";
@@ -18,6 +19,8 @@ export default async function program(): Promise<Record<string, unknown>> {
   const runs = config.runOnUp && (await import("./components/runOnUp.ts"));
   const stations = config.workstation && (await import("./components/addWorkstation.ts"));
   const families = config.imageFamily && (await import("./components/imageFamily.ts"));
+  const clusters = config.kubeflow && (await import("./components/addKubeflow.ts"));
+  clusters?.requireAuthPlugin();
   const family = await families?.planImageFamily(config);
   const requirements = stations?.readRequirementsFile(config.workstation);
   const run = config.runOnUp && (await runs?.planRunOnUp(config.runOnUp));
@@ -31,6 +34,7 @@ export default async function program(): Promise<Record<string, unknown>> {
           regions: regionsOf(config),
           environments: config.scope === "foundation" ? config.students : [environment],
           workstations: workstationsOf(config),
+          students: config.scope === "foundation" ? { frozen: config.frozen } : undefined,
           courseData: courseDataOf(config),
         });
   if (config.scope === "foundation") return outputs(config, { ground });
@@ -41,7 +45,7 @@ export default async function program(): Promise<Record<string, unknown>> {
   const imageFamily = families?.addImageFamily(config, family, { ground, buckets });
   const template =
     training &&
-    new TrainingTemplate(environment, {
+    new TrainingTemplate(templateBase(environment, config.scope), {
       project,
       training,
       subnetworks: ground.subnetworks,
@@ -52,7 +56,10 @@ export default async function program(): Promise<Record<string, unknown>> {
       imageFamily,
     });
   const workstation = stations?.addWorkstation(config, { ground, bucket: buckets.data, requirements });
-  const parts = { buckets, template, workstation, imageFamily };
+  const person = config.student && (await import("./components/studentAccess.ts"));
+  person?.addStudentAccess(config, { serviceAccount, buckets, workstation });
+  const kubeflow = clusters?.addKubeflow(config, { ground, buckets });
+  const parts = { buckets, template, workstation, imageFamily, kubeflow };
   const record = new EnvironmentRecord(environment, { config, serviceAccount, ...parts });
   if (runs && run) new runs.RunOnUp(environment, { run, bucket: buckets.data }, { dependsOn: [record, access] });
   return outputs(config, { ground, ...parts });

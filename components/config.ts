@@ -19,9 +19,12 @@ import {
 } from "./configSchema.ts";
 import { readCourseData } from "./courseDataConfig.ts";
 import { defaultFamily, type ImageFamilyConfig, readImageFamily } from "./imageFamilyConfig.ts";
+import { type KubeflowConfig, type KubeflowReading, kubeflowSchema, readKubeflow } from "./kubeflowConfig.ts";
+import { machinePart, type Part } from "./kubeflowQuota.ts";
 import { environmentLabels, labelKeyProblem, labelValue } from "./labels.ts";
 import { defaultEnvironment, environmentProblem } from "./names.ts";
 import { type RunOnUpConfig, readRunOnUp } from "./runOnUpConfig.ts";
+import { readFrozen, readStudent, type StudentConfig } from "./studentConfig.ts";
 import { readTraining, type TrainingConfig } from "./trainingConfig.ts";
 import { readWorkstation, type WorkstationConfig, type WorkstationReading } from "./workstationConfig.ts";
 
@@ -52,6 +55,10 @@ export interface Config {
   foundation?: string;
   /** `foundation`: the students' environments. */
   students: string[];
+  /** `foundation`: those of them who may start nothing for now. */
+  frozen: string[];
+  /** `student`: whose the environment is; absent: nobody gets rights. */
+  student?: StudentConfig;
   /** `foundation`: the shared bucket is made here; besides its own students', these machines' accounts read it. */
   courseData?: { readers: string[] };
   /** `student`: the course's shared bucket, `gs://BUCKET`. */
@@ -67,6 +74,8 @@ export interface Config {
   workstation?: WorkstationConfig;
   /** Absent: this environment builds no images. */
   imageFamily?: ImageFamilyConfig;
+  /** Absent: no cluster. */
+  kubeflow?: KubeflowConfig;
   labels: Record<string, string>;
   /** Doubts that stop nothing. */
   warnings: string[];
@@ -123,14 +132,22 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
   const family = images && readImageFamily(images, { scope, environment, project, region: home, regions });
   problems.push(...(family?.problems ?? []).map((problem) => `mltraining:imageFamily${memberOf(problem)}`));
 
+  const beside = [...besideCluster(station.config), ...besideCluster(read.config)];
+  const cluster = kubeflowOf(value("kubeflow"), { scope, environment, preset, region: home, beside }, problems);
+  problems.push(...cluster.problems.map((problem) => `mltraining:kubeflow${memberOf(problem)}`));
+  warnings.push(...cluster.warnings.map((warning) => `mltraining:kubeflow.${warning}`));
+
   const course = readCourseData(value("courseData"), scope, problems);
+  const students = readStudents(value("students"), scope, environment, problems);
   const config: Config = {
     project,
     environment,
     environmentByDefault: value("environment") === undefined,
     scope,
     foundation: value("foundation"),
-    students: readStudents(value("students"), scope, environment, problems),
+    students,
+    frozen: readFrozen(value("frozen"), { scope, students }, problems),
+    student: readStudent(value("student"), scope, problems),
     ...(course.made ? { courseData: course.made } : {}),
     ...(course.url ? { courseDataUrl: course.url } : {}),
     preset,
@@ -140,9 +157,13 @@ export function parseConfig(raw: Readonly<Record<string, string>>, stack: string
     runOnUp: run.config,
     workstation: station.config,
     imageFamily: family?.config,
+    ...(cluster.config ? { kubeflow: cluster.config } : {}),
     labels: readLabels(value, environment, problems),
     warnings,
-    notes: station.notes.map((note) => `workstation: ${note}`),
+    notes: [
+      ...station.notes.map((note) => `workstation: ${note}`),
+      ...cluster.notes.map((note) => `kubeflow: ${note}`),
+    ],
   };
   if (bucket?.location) checkLocation(config.bucket, problems);
   checkScope(config, problems);
@@ -181,6 +202,26 @@ function workstationOf(
   if (!input) return none;
   const preset: WorkstationInput = PRESETS[around.preset].workstation;
   return readWorkstation(input, { ...around, preset, today: new Date().toISOString().slice(0, 10) });
+}
+
+/** `true` and `{}`: all defaults; absent, `false` and nothing: no cluster. */
+function kubeflowOf(
+  raw: string | undefined,
+  around: Parameters<typeof readKubeflow>[1],
+  problems: string[],
+): KubeflowReading {
+  const none: KubeflowReading = { problems: [], warnings: [], notes: [] };
+  if (raw === undefined || raw === "false") return none;
+  const input = readStructured("mltraining:kubeflow", raw === "true" ? "{}" : raw, kubeflowSchema, problems);
+  return input ? readKubeflow(input, around) : none;
+}
+
+/** A machine that stands beside the cluster: the workstation, or one training machine. */
+function besideCluster(machine: WorkstationConfig | TrainingConfig | undefined): Part[] {
+  if (!machine) return [];
+  const [what, diskType] =
+    "diskType" in machine ? ["workstation", machine.diskType] : ["training machine", machine.bootDiskType];
+  return [machinePart(what, 1, machine.machineType, diskType, machine.bootDiskGb)];
 }
 
 /** Without a recipe there is none, and nothing to be wrong with it. */

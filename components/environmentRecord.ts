@@ -1,10 +1,12 @@
 import { BucketObject } from "@pulumi/gcp/storage/bucketObject.js";
 import * as pulumi from "@pulumi/pulumi";
 import { type Environment, SCHEMA } from "../training/contract.ts";
+import type { Kubeflow } from "./addKubeflow.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Config } from "./config.ts";
 import type { ImageFamily } from "./imageFamily.ts";
 import { workstationName } from "./names.ts";
+import type { StudentConfig } from "./studentConfig.ts";
 import type { TrainingTemplate } from "./trainingTemplate.ts";
 import type { Workstation } from "./workstation.ts";
 
@@ -15,6 +17,7 @@ export interface EnvironmentRecordArgs {
   template?: TrainingTemplate;
   workstation?: Workstation;
   imageFamily?: ImageFamily;
+  kubeflow?: Kubeflow;
 }
 
 /** `gs://DATA/environment.json`: how every `mlt` command knows its environment, without Pulumi. */
@@ -48,13 +51,15 @@ function environmentOf({
   template,
   workstation,
   imageFamily,
+  kubeflow,
 }: EnvironmentRecordArgs): pulumi.Output<Environment> {
   const { training } = config;
   const { names = {}, image: exact = "" } = template ?? {};
   const address = workstation?.externalIp ?? "";
+  const more = [imageFamily?.settings, kubeflow?.record] as const;
   return pulumi
-    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(names), exact, address, imageFamily?.settings])
-    .apply(([data, scratch, account, templates, image, externalIp, images]) => ({
+    .all([buckets.data, buckets.scratch, serviceAccount, pulumi.output(names), exact, address, ...more])
+    .apply(([data, scratch, account, templates, image, externalIp, images, cluster]) => ({
       schema: SCHEMA,
       environment: config.environment,
       project: config.project,
@@ -76,6 +81,8 @@ function environmentOf({
       },
       workstation: workstationOf(config, externalIp),
       ...(images ? { imageFamily: images } : {}),
+      ...(cluster ? { kubeflow: cluster } : {}),
+      ...(config.student ? { student: studentOf(config.student, account) } : {}),
       ...(config.courseDataUrl ? { course: { dataBucketUrl: config.courseDataUrl } } : {}),
       labels: config.labels,
     }));
@@ -95,4 +102,9 @@ function workstationOf({ environment, workstation }: Config, externalIp: string)
     ...(schedule ? { schedule } : {}),
     ...(externalIp ? { externalIp } : {}),
   };
+}
+
+/** Whose address it is stands in the bindings alone. */
+function studentOf({ member: _member, ...limits }: StudentConfig, account: string): Environment["student"] {
+  return { impersonate: account, ...limits };
 }

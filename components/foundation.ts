@@ -2,9 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { CourseData, type CourseDataArgs } from "./courseData.ts";
 import { MachineIdentity } from "./machineIdentity.ts";
 import { Network } from "./network.ts";
-import { ProjectServices } from "./projectServices.ts";
+import { ProjectServices, SERVICES, STUDENT_SERVICES } from "./projectServices.ts";
 import { SelfDeleteRoles } from "./selfDeleteRoles.ts";
 import { SshAccess } from "./sshAccess.ts";
+import { StudentRights } from "./studentRights.ts";
 import { WorkstationRoles } from "./workstationRoles.ts";
 
 /** What an environment stands on; made here, or read from the foundation's stack. */
@@ -31,6 +32,8 @@ export interface FoundationArgs {
   environments: readonly string[];
   /** What workstations need on the project; absent: there is none. */
   workstations?: { schedules: boolean; people: readonly string[]; shared?: boolean };
+  /** What students may start here; absent: the environment is no foundation of students. */
+  students?: { frozen: readonly string[] };
   /** The bucket that a course shares; absent: none. */
   courseData?: Omit<CourseDataArgs, "project" | "machines">;
 }
@@ -55,7 +58,8 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
     super("mltraining:index:Foundation", name, args, opts);
     const { project, environment, regions } = args;
 
-    const services = new ProjectServices(name, { project }, { parent: this });
+    const wanted = args.students ? [...SERVICES, ...STUDENT_SERVICES] : SERVICES;
+    const services = new ProjectServices(name, { project, services: wanted }, { parent: this });
     const enabled = { parent: this, dependsOn: [services] };
     const network = new Network(name, { project, environment, regions }, enabled);
     const roles = new SelfDeleteRoles(name, { project, environment, automaticName: network.networkName }, enabled);
@@ -71,7 +75,12 @@ export class Foundation extends pulumi.ComponentResource implements Ground {
     new SshAccess(name, { project, environment, network: vpc, targets: this.serviceAccounts }, enabled);
     if (args.workstations) {
       const own = { project, environment, automaticName: network.networkName, after: services.enabled };
-      new WorkstationRoles(name, { ...own, ...args.workstations }, enabled);
+      const { openProject } = new WorkstationRoles(name, { ...own, ...args.workstations }, enabled);
+      if (args.students && openProject) {
+        const { subnetworks } = network;
+        const rights = { project, environment, automaticName: network.networkName, openProject, subnetworks };
+        new StudentRights(name, { ...rights, accounts: this.serviceAccounts, ...args.students }, enabled);
+      }
     }
     if (args.courseData) {
       const own = { project, machines: this.serviceAccounts, ...args.courseData };

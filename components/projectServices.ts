@@ -10,6 +10,9 @@ export const SERVICES = [
   "storage.googleapis.com",
 ] as const;
 
+/** What a foundation needs besides: students have tokens of their service accounts made. */
+export const STUDENT_SERVICES = ["iamcredentials.googleapis.com"] as const;
+
 export interface ProjectServicesArgs {
   project: string;
   /** @default SERVICES */

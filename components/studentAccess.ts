@@ -3,7 +3,10 @@ import { TunnelInstanceIAMMember } from "@pulumi/gcp/iap/tunnelInstanceIAMMember
 import { IAMMember as AccountIAMMember } from "@pulumi/gcp/serviceaccount/iammember.js";
 import { BucketIAMMember } from "@pulumi/gcp/storage/bucketIAMMember.js";
 import * as pulumi from "@pulumi/pulumi";
+import type { Buckets } from "./buckets.ts";
+import type { Config } from "./config.ts";
 import { marked } from "./marks.ts";
+import type { Workstation } from "./workstation.ts";
 
 /** Objects of the data bucket that are the instructor's alone: how `mlt` knows the environment, and what the course says. */
 export const INSTRUCTORS_OBJECTS = ["environment.json", "course-notice.txt"] as const;
@@ -81,4 +84,23 @@ export class StudentAccess extends pulumi.ComponentResource {
     }
     this.registerOutputs({});
   }
+}
+
+/** The student's rights, if the stack says whose it is. */
+export function addStudentAccess(
+  { project, environment, student, workstation: station }: Config,
+  parts: { serviceAccount: pulumi.Input<string>; buckets: Buckets; workstation?: Workstation },
+): void {
+  if (!student) return;
+  const { buckets, serviceAccount, workstation } = parts;
+  const machine = workstation && station && { zone: station.zone, instance: workstation.instanceName };
+  new StudentAccess(environment, {
+    project,
+    environment,
+    member: student.member,
+    serviceAccount,
+    data: buckets.data,
+    scratch: buckets.scratch,
+    workstation: machine,
+  });
 }

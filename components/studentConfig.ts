@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { readStructured } from "./configProblems.ts";
 import type { Scope } from "./config.ts";
+import { readStructured } from "./configProblems.ts";
 
 /** A student's stack: whose it is, and the limits that `mlt` keeps to and the course's reaper enforces. */
 export interface StudentConfig {

@@ -66,7 +66,9 @@ export class StudentRights extends pulumi.ComponentResource {
       `${name}-student`,
       {
         project,
-        roleId: pulumi.output(args.automaticName).apply((text) => roleId(environment, "student", automaticSuffix(text))),
+        roleId: pulumi
+          .output(args.automaticName)
+          .apply((text) => roleId(environment, "student", automaticSuffix(text))),
         title: `${environment}: ${title}`,
         description: marked(title, environment),
         permissions: [...STUDENT_PERMISSIONS],

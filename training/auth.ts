@@ -39,8 +39,8 @@ async function find(token: string): Promise<GoogleAuth> {
 }
 
 /** The headers that say who calls, for requests that no official client sends. */
-export async function loginHeaders(url: string): Promise<Headers> {
-  const auth = await login();
+export async function loginHeaders(url: string, from: Promise<GoogleAuth> = login()): Promise<Headers> {
+  const auth = await from;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

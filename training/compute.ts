@@ -1,7 +1,7 @@
 import type { compute_v1 } from "@googleapis/compute/build/v1.js";
-import { login } from "./auth.ts";
 import { computeRoot } from "./endpoints.ts";
 import { statusOf } from "./errors.ts";
+import { computeLogin } from "./impersonate.ts";
 
 export type Instance = compute_v1.Schema$Instance;
 export type Operation = compute_v1.Schema$Operation;
@@ -46,7 +46,7 @@ type Options = ConstructorParameters<typeof compute_v1.Compute>[0];
 export function computeClient(): () => Promise<compute_v1.Compute> {
   let client: Promise<compute_v1.Compute> | undefined;
   return () => {
-    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), login()]).then(([{ compute_v1 }, auth]) => {
+    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), computeLogin()]).then(([{ compute_v1 }, auth]) => {
       const rootUrl = computeRoot();
       // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
       const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };

@@ -76,6 +76,30 @@ export interface Environment {
     /** Projects whose images a recipe may build on, besides Google's public ones and the environment's own. */
     baseProjects: string[];
   };
+  /** The cluster and Kubeflow Pipelines on it; absent: none. */
+  kubeflow?: {
+    /** The GKE cluster's name. */
+    cluster: string;
+    /** Its zone or region. */
+    location: string;
+    /** Namespace of Kubeflow Pipelines, and of runs. */
+    namespace: string;
+    /** Where runs leave their artefacts: `gs://BUCKET/PATH`. */
+    pipelineRoot: string;
+    /** Release of Kubeflow Pipelines, as `2.17.0`. */
+    version: string;
+  };
+  /** A student's environment: how `mlt` works in it, and what it keeps to. */
+  student?: {
+    /** The service account that `mlt` asks Compute Engine as; the student's own account has rights on the buckets only. */
+    impersonate: string;
+    /** Most that one run may cost at its time limit, US dollars, estimated; absent: no limit. */
+    costPerRun?: number;
+    /** Machine hours a week, all machines together; absent: no limit. The course's reaper counts them. */
+    hoursPerWeek?: number;
+    /** GPUs at once; absent: no limit. */
+    gpus?: number;
+  };
   /** The course that this environment is part of; absent: none. */
   course?: {
     /** `gs://BUCKET` that all students' machines read; what packages name as `course://NAME` is below it. */

@@ -41,6 +41,11 @@ export function iamRoot(): string {
   return override("IAM")?.replace(/\/*$/, "/") ?? "https://iam.googleapis.com/";
 }
 
+/** The service that makes tokens of service accounts, without a slash at its end. */
+export function iamCredentialsRoot(): string {
+  return override("IAMCREDENTIALS")?.replace(/\/*$/, "") ?? "https://iamcredentials.googleapis.com";
+}
+
 /** The service that knows a project's policy, ending in a slash. */
 export function resourceManagerRoot(): string {
   return override("CLOUDRESOURCEMANAGER")?.replace(/\/*$/, "/") ?? "https://cloudresourcemanager.googleapis.com/";

@@ -1,5 +1,6 @@
 import type { Environment } from "../training/contract.ts";
 import { UserError } from "../training/errors.ts";
+import { actingAs } from "../training/impersonate.ts";
 import type { Target } from "./ssh.ts";
 
 export type WorkstationRecord = NonNullable<Environment["workstation"]>;
@@ -14,5 +15,7 @@ export function workstationOf({ workstation, environment }: Environment): Workst
 
 export function targetOf(environment: Environment): Target {
   const { name, zone } = workstationOf(environment);
-  return { project: environment.project, zone, name };
+  // `gcloud compute ssh` asks for the project first, which a student's own account has no right to see.
+  const impersonate = actingAs();
+  return { project: environment.project, zone, name, ...(impersonate ? { impersonate } : {}) };
 }

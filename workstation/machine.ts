@@ -1,9 +1,9 @@
 // The few calls of Compute Engine that a workstation needs. They are made without Google's client: it would take longer
 // to load than all of them take.
-import { loginHeaders } from "../training/auth.ts";
 import { computeRoot } from "../training/endpoints.ts";
 import { operationRefusal, refusalOf } from "../training/engines/refusals.ts";
 import { EXIT, explained, messageOf, pausing, retrying, statusOf, UserError } from "../training/errors.ts";
+import { computeHeaders } from "../training/impersonate.ts";
 import type { Target } from "./ssh.ts";
 
 /** What Compute Engine says of a machine, as far as it is looked at. */
@@ -130,7 +130,7 @@ export class Machine {
     const { project, zone } = this.target;
     const root = computeRoot() ?? "https://compute.googleapis.com/";
     const url = `${root}compute/v1/projects/${encodeURIComponent(project)}/zones/${encodeURIComponent(zone)}/${path}`;
-    const headers = await loginHeaders(url);
+    const headers = await computeHeaders(url);
     return retrying(async () => {
       const answer = await fetch(url, { method, headers, signal: AbortSignal.timeout(CALL_MS) });
       const text = await answer.text();

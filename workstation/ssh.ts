@@ -7,6 +7,8 @@ export interface Target {
   project: string;
   zone: string;
   name: string;
+  /** The service account that gcloud connects as; absent: its own login's. */
+  impersonate?: string;
 }
 
 /** JupyterLab and TensorBoard listen there on the machine, on its loopback only. */
@@ -15,8 +17,9 @@ export const REMOTE_PORTS = { jupyter: 8888, tensorboard: 6006 } as const;
 export const MARK = "mlt-tunnel";
 const TOKEN = "/var/lib/ml-workstation/jupyter-token";
 
-function place({ project, zone }: Target): string[] {
-  return ["--project", project, "--zone", zone, "--tunnel-through-iap"];
+function place({ project, zone, impersonate }: Target): string[] {
+  const as = impersonate === undefined ? [] : ["--impersonate-service-account", impersonate];
+  return ["--project", project, "--zone", zone, "--tunnel-through-iap", ...as];
 }
 
 /** A shell on the machine, or one command there as the person who connects. */

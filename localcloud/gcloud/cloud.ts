@@ -19,6 +19,8 @@ export class LocalCloud {
   /** `http://127.0.0.1:PORT`: the door that asks for a token. */
   readonly url: string;
   readonly #environment: NodeJS.ProcessEnv;
+  /** The account that calls are made as, and its token; absent: the one who is logged in. */
+  #as: { account: string; token: string } | undefined;
 
   constructor(environment: NodeJS.ProcessEnv) {
     this.#environment = environment;
@@ -31,7 +33,24 @@ export class LocalCloud {
     this.url = new URL(compute).origin;
   }
 
+  get impersonated(): string | undefined {
+    return this.#as?.account;
+  }
+
+  /** From now on every call is made as a service account (`--impersonate-service-account`). */
+  async actAs(account: string): Promise<void> {
+    const path = `/iamcredentials/v1/projects/-/serviceAccounts/${encodeURIComponent(account)}:generateAccessToken`;
+    const scope = ["https://www.googleapis.com/auth/cloud-platform"];
+    const { accessToken } = await this.call<{ accessToken: string }>("POST", path, { scope }).catch((error: Error) => {
+      throw new GcloudError(
+        `Failed to impersonate [${account}]. Make sure the account that's trying to impersonate it has access to the service account itself and the "roles/iam.serviceAccountTokenCreator" role.\n${error.message}`,
+      );
+    });
+    this.#as = { account, token: accessToken };
+  }
+
   get token(): string {
+    if (this.#as) return this.#as.token;
     const { CLOUDSDK_AUTH_ACCESS_TOKEN: token, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file } = this.#environment;
     if (token) return token;
     if (!file) throw new GcloudError("There is no token: CLOUDSDK_AUTH_ACCESS_TOKEN_FILE names no file.");

@@ -13,8 +13,10 @@ interface Command {
   run: (read: Arguments, name: string) => Promise<number> | number;
 }
 
+/** Whom a call is made as, besides the one who is logged in. */
+const AS = "impersonate-service-account";
 const EVERYWHERE = { values: ["project", "verbosity", "format"], switches: ["quiet"] };
-const AT_PLACE = { values: ["zone"], switches: ["tunnel-through-iap"] };
+const AT_PLACE = { values: ["zone", AS], switches: ["tunnel-through-iap"] };
 
 function flags(values: readonly string[] = [], switches: readonly string[] = []): Flags {
   return { values: [...EVERYWHERE.values, ...values], switches: [...EVERYWHERE.switches, ...switches] };
@@ -23,15 +25,15 @@ function flags(values: readonly string[] = [], switches: readonly string[] = [])
 const COMMANDS: Record<string, Command> = {
   "compute ssh": {
     flags: flags([...AT_PLACE.values, "command"], AT_PLACE.switches),
-    run: (read, name) => ssh(requireTunnel(read), place(read, name), read),
+    run: async (read, name) => ssh(await requireTunnel(read), place(read, name), read),
   },
   "compute scp": {
     flags: flags(AT_PLACE.values, [...AT_PLACE.switches, "recurse"]),
-    run: (read, name) => scp(requireTunnel(read), place(read, name), read),
+    run: async (read, name) => scp(await requireTunnel(read), place(read, name), read),
   },
   "compute start-iap-tunnel": {
-    flags: flags(["zone", "local-host-port"], ["listen-on-stdin"]),
-    run: (read, name) => startTunnel(new LocalCloud(process.env), place(read, name), read),
+    flags: flags(["zone", "local-host-port", AS], ["listen-on-stdin"]),
+    run: async (read, name) => startTunnel(await cloudFor(read), place(read, name), read),
   },
   "compute instances get-serial-port-output": {
     flags: flags(["zone", "port", "start"]),
@@ -69,8 +71,20 @@ function place({ words, values }: Arguments, command: string): Place {
   return { project, zone, instance };
 }
 
-function requireTunnel({ switches }: Arguments): LocalCloud {
-  if (switches.has("tunnel-through-iap")) return new LocalCloud(process.env);
+/** The local cloud, as whoever the command is to be run. */
+async function cloudFor({ values }: Arguments): Promise<LocalCloud> {
+  const cloud = new LocalCloud(process.env);
+  const account = values[AS];
+  if (account === undefined) return cloud;
+  console.error(
+    `WARNING: This command is using service account impersonation. All API calls will be executed as [${account}].`,
+  );
+  await cloud.actAs(account);
+  return cloud;
+}
+
+async function requireTunnel(read: Arguments): Promise<LocalCloud> {
+  if (read.switches.has("tunnel-through-iap")) return cloudFor(read);
   throw new GcloudError(
     "The local cloud's machines are reached through Identity-Aware Proxy only: give --tunnel-through-iap. A public address leads nowhere here.",
   );

@@ -101,6 +101,7 @@ async function prepare(cloud: LocalCloud, place: Place, program: "ssh" | "scp", 
     project,
     "--zone",
     zone,
+    ...(cloud.impersonated ? ["--impersonate-service-account", cloud.impersonated] : []),
   ];
   const options: [string, string][] = [
     ["CheckHostIP", "no"],
@@ -118,13 +119,14 @@ async function prepare(cloud: LocalCloud, place: Place, program: "ssh" | "scp", 
 
 /** The machine's own word wins over the project's. */
 async function usesOsLogin(cloud: LocalCloud, { project }: Place, instance: Instance): Promise<boolean> {
-  const own = instance.metadata.items?.find(({ key }) => key === "enable-oslogin")?.value;
-  if (own !== undefined) return /^true$/i.test(own);
+  // Google's gcloud asks for the project in any case.
   const { commonInstanceMetadata } = await cloud.call<{ commonInstanceMetadata?: Instance["metadata"] }>(
     "GET",
     `/compute/v1/projects/${project}`,
   );
-  return /^true$/i.test(commonInstanceMetadata?.items?.find(({ key }) => key === "enable-oslogin")?.value ?? "");
+  const word = (metadata: Instance["metadata"] | undefined) =>
+    metadata?.items?.find(({ key }) => key === "enable-oslogin")?.value;
+  return /^true$/i.test(word(instance.metadata) ?? word(commonInstanceMetadata) ?? "");
 }
 
 function ensureKey(folder: string): string {

@@ -44,7 +44,7 @@ test("each environment has what its own stack made", async () => {
   assert.deepEqual(await found("mlt-ann"), [
     "bucket mlt-ann-data",
     "bucket mlt-ann-scratch",
-    "template mlt-ann-us-central1",
+    "template mlt-ann-run-us-central1",
   ]);
   const course = await found("course");
   for (const item of [

@@ -116,10 +116,12 @@ test("a student's machines delete machines of their own name and none of another
   assert.equal(await status("DELETE", bobs, "mlt-bob"), 200);
 });
 
-test("a machine may not make machines, grant roles, or read the project's policy", async () => {
+test("a machine may not make machines of others' names, grant roles, or read the project's policy", async () => {
   const { project } = environment("mlt-ann");
   const zone = `compute/v1/projects/${project}/zones/${ZONE}`;
-  assert.equal(await status("POST", `${zone}/instances`, "mlt-ann", { name: "mlt-ann-run-x" }), 403);
+  for (const name of ["mlt-bob-run-x", "mlt-bob-ws", "mlt-ann", "mlt-ann-x", "mlt-ann-runx"]) {
+    assert.equal(await status("POST", `${zone}/instances`, "mlt-ann", { name }), 403, name);
+  }
   assert.equal(await status("POST", `crm/v1/projects/${project}:getIamPolicy`, "mlt-ann", {}), 403);
 });
 
@@ -136,7 +138,10 @@ test("a student that leaves takes nothing of another's along, and nothing stays"
   assert.deepEqual(touched.sort(), [
     "delete course-ssh-mlt-ann",
     "delete mlt-ann-machines",
+    "delete mlt-ann-open-project",
     "delete mlt-ann-self-delete",
+    "delete mlt-ann-student",
+    "delete mlt-ann-subnetwork-us-central1",
     "delete mlt-ann-watch-operations",
   ]);
   await (await student("mlt-bob")).preview({ expectNoChanges: true });

@@ -3,6 +3,7 @@ import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { notModelled, rpcError } from "../../core/errors.ts";
 import { Router } from "../../core/http.ts";
+import { requireEnabled } from "../serviceusage/enabled.ts";
 import { accountResource, findAccount } from "./accounts.ts";
 
 const MAX_LIFETIME_SECONDS = 3600;
@@ -19,6 +20,8 @@ export function credentialsService(cloud: Cloud): Router {
   return new Router()
     .on("POST", "/iamcredentials/v1/projects/-/serviceAccounts/{account}:generateAccessToken", async (call) => {
       const account = findAccount(state, "-", call.params.account ?? "");
+      // The path names no project, so that the front cannot ask for it.
+      requireEnabled(cloud, "iamcredentials.googleapis.com", account.project);
       access.require(call.principal, "iam.serviceAccounts.getAccessToken", accountResource(account));
       const {
         scope = [],

@@ -119,6 +119,23 @@ const instanceMember = policyMember({
   set: (context, name, policy) => context.client.post("compute", `${name}/setIamPolicy`, { policy }),
 });
 
+const subnetworkMember = policyMember({
+  token: "gcp:compute/subnetworkIAMMember:SubnetworkIAMMember",
+  owner: {
+    property: "subnetwork",
+    shape: {
+      subnetwork: link("regions/{region}/subnetworks", { required: true, forceNew: true, local: true }),
+      project: string({ forceNew: true, computed: true, local: true }),
+      region: string({ forceNew: true, computed: true, local: true }),
+    },
+    prefix: (name) => name,
+    of: (inputs, { place }) =>
+      `projects/${place.project}/regions/${place.region}/subnetworks/${lastSegment(inputs.subnetwork)}`,
+  },
+  get: (context, name) => context.client.get("compute", `${name}/getIamPolicy`, { optionsRequestedPolicyVersion: "3" }),
+  set: (context, name, policy) => context.client.post("compute", `${name}/setIamPolicy`, { policy }),
+});
+
 const tunnelMember = policyMember({
   token: "gcp:iap/tunnelInstanceIAMMember:TunnelInstanceIAMMember",
   owner: {
@@ -194,4 +211,11 @@ const customRole: ResourceType = {
   },
 };
 
-export const iamTypes: ResourceType[] = [account, accountIamMember, instanceMember, tunnelMember, customRole];
+export const iamTypes: ResourceType[] = [
+  account,
+  accountIamMember,
+  instanceMember,
+  subnetworkMember,
+  tunnelMember,
+  customRole,
+];
