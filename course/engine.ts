@@ -231,7 +231,8 @@ export class Engine {
     const file = join(this.#folder, `Pulumi.${name}.yaml`);
     const own = config ?? this.#configs.get(name) ?? {};
     this.#configs.set(name, own);
-    writeFileSync(file, stringify({ ...this.#secrets, config: own }));
+    // Pulumi reads YAML 1.1, in which a bare 2027-02-28 is a date and a bare no is false.
+    writeFileSync(file, stringify({ ...this.#secrets, config: own }, { defaultStringType: "QUOTE_DOUBLE" }));
   }
 
   readonly #configs = new Map<string, Record<string, unknown>>();
