@@ -46,7 +46,7 @@ def steps(image: str):
         metrics: dsl.Output[dsl.Metrics],
     ):
         """A small convolutional network, on a GPU where the step has one."""
-        from mnist import data, network
+        from mnist import data, network, record
 
         for name, value, good in (
             ("train-steps", train_steps, 1 <= train_steps <= 1_000_000),
@@ -70,6 +70,7 @@ def steps(image: str):
         network.save(model.path, weights, about)
         model.metadata.update(about)
         metrics.log_metric("loss", round(loss, 5))
+        record.keep(metrics)
 
     @dsl.component(base_image=image, **STEP)
     def evaluate(
@@ -79,7 +80,7 @@ def steps(image: str):
         confusion: dsl.Output[dsl.ClassificationMetrics],
     ) -> float:
         """The share of test images that the model is right about."""
-        from mnist import data, network
+        from mnist import data, network, record
 
         digits = data.Digits.load(images.path)
         weights, _ = network.load(model.path)
@@ -88,6 +89,7 @@ def steps(image: str):
         metrics.log_metric("accuracy", round(accuracy, 5))
         metrics.log_metric("images", len(digits.y))
         confusion.log_confusion_matrix([str(digit) for digit in range(10)], counts)
+        record.keep(metrics, confusion)
         print(f"accuracy {accuracy:.4f} on {len(digits.y)} images from {digits.origin}")
         return accuracy
 

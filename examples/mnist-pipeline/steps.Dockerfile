@@ -4,9 +4,12 @@
 FROM docker.io/library/python:3.12.12-slim-bookworm
 
 ARG REQUIREMENTS=requirements.txt
-COPY ${REQUIREMENTS} /tmp/requirements.txt
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r /tmp/requirements.txt \
-    && rm /tmp/requirements.txt
+COPY build.txt ${REQUIREMENTS} /tmp/locks/
+# One package comes as source only; what builds it is locked, too.
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r /tmp/locks/build.txt \
+    && pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
+    --no-binary kfp-server-api --no-build-isolation -r "/tmp/locks/${REQUIREMENTS}" \
+    && rm -r /tmp/locks
 
 COPY mnist /app/mnist
 ENV PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +102,15 @@ def from_bucket(url: str):
 def numbers(data: bytes, where: str, magic: int, shape: tuple[int, ...]) -> np.ndarray:
     """The content of an idx file: 4 bytes that say what it is, a count, the shape of one, then bytes."""
     if data[:2] == b"\x1f\x8b":
-        data = gzip.GzipFile(fileobj=io.BytesIO(data)).read()
-    head = np.frombuffer(data[: 4 * (2 + len(shape))], ">u4")
-    if len(head) < 2 + len(shape) or head[0] != magic or tuple(head[2:]) != shape:
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            raise Mistake(f"{where}.gz cannot be unpacked: it is cut off or damaged") from None
+    size = 4 * (2 + len(shape))
+    head = np.frombuffer(data[:size], ">u4") if len(data) >= size else np.zeros(0)
+    if len(head) == 0 or head[0] != magic or tuple(head[2:]) != shape:
         raise Mistake(f"{where} is no idx file of {'images of 28 × 28' if shape else 'labels'}")
-    body = np.frombuffer(data, np.uint8, offset=4 * (2 + len(shape)))
+    body = np.frombuffer(data, np.uint8, offset=size)
     if len(body) != head[1] * int(np.prod(shape)):
         raise Mistake(f"{where} is cut off or damaged: it says {head[1]} and has {len(body) // int(np.prod(shape))}")
     return body.reshape(int(head[1]), *shape)
