@@ -285,21 +285,26 @@ function readRoot(
 
 function judgeSizes(config: KubeflowConfig, around: Surroundings, problems: string[], warnings: string[]): void {
   const trial = around.preset === "freeTrial";
+  const row = trial ? QUOTAS.freeTrial : QUOTAS.newProject;
   const room = roomProblem(config);
   if (room) problems.push(`systemPool ${room}${trial ? `; ${ONE_MACHINE}` : ""}`);
-  const moments = momentsOf(config);
-  const over = overQuota(moments, trial ? QUOTAS.freeTrial : QUOTAS.newProject);
-  for (const { metric, text: sum } of over) {
-    const pool = metric === "GPUS_ALL_REGIONS" ? "gpuPool" : "systemPool";
+  // What the system pool asks for alone is told as its own; what only the GPU pool brings over, as that one's.
+  const alone = overQuota(momentsOf({ ...config, gpuPool: undefined }), row);
+  const more = overQuota(momentsOf(config), row).filter(({ metric }) => alone.every((each) => each.metric !== metric));
+  const told = [
+    ...alone.map(({ text: sum }) => ({ pool: "systemPool", sum })),
+    ...more.map(({ text: sum }) => ({ pool: "gpuPool", sum })),
+  ];
+  for (const { pool, sum } of told) {
     if (trial) problems.push(`${pool} is too large for a free trial: ${sum}; ${ONE_MACHINE}`);
     else
       warnings.push(
-        `${pool}: a new project may have too little quota: ${sum}; \`npx mlt doctor\` reads this project's`,
+        `${pool}: a new project may have too little: ${sum}; \`npx mlt doctor\` reads this project's quotas`,
       );
   }
   if (!trial || problems.length > 0 || around.beside.length === 0) return;
-  const together = moments.map(({ when, parts }) => ({ when, parts: [...parts, ...around.beside] }));
-  for (const { text: sum } of overQuota(together, QUOTAS.freeTrial)) {
+  const together = momentsOf(config).map(({ when, parts }) => ({ when, parts: [...parts, ...around.beside] }));
+  for (const { text: sum } of overQuota(together, row)) {
     warnings.push(
       `systemPool: with the environment's other machines a free trial is full: ${sum}; what comes last is refused`,
     );
@@ -321,10 +326,11 @@ function priceNote({ location, systemPool, gpuPool, version }: KubeflowConfig): 
   const month = (nodes: number) =>
     node === undefined ? undefined : Math.round(nodes * node.perHour * HOURS_PER_MONTH + volumes + fee);
   const least = month(systemPool.min);
+  const most = systemPool.max > systemPool.min ? `, ${month(systemPool.max)} with ${systemPool.max}` : "";
   const gpus = gpuPool ? `; a GPU node costs only while a step asks for it` : "";
   const given =
     back > 0 ? `, of which Google gives ${Math.round(back)} back for one zonal cluster of a billing account` : "";
   return least === undefined
     ? `the price of ${systemPool.machineType} is not in the catalog; the control plane costs ${fee.toFixed(0)} USD a month${given}${gpus}`
-    : `about ${least} USD a month with ${systemPool.min} ${systemPool.min === 1 ? "node" : "nodes"}, ${month(systemPool.max)} with ${systemPool.max}, as long as it is there (list prices of ${AS_OF})${given}${gpus}`;
+    : `about ${least} USD a month with ${systemPool.min} ${systemPool.min === 1 ? "node" : "nodes"}${most}, as long as it is there (list prices of ${AS_OF})${given}${gpus}`;
 }

@@ -96,13 +96,15 @@ export function arithmetic(metric: Metric, moments: readonly Moment[]): string {
   const terms = moment.parts
     .filter((part) => METRICS[metric](part) > 0)
     .map((part) => `${part.count} × ${part.what} (${METRICS[metric](part)})`);
-  return `${terms.join(" + ")} = ${amount} ${QUOTA_WORDS[metric].unit} ${moment.when}`;
+  const unit = amount === 1 ? QUOTA_WORDS[metric].unit.replace(/s$/, "") : QUOTA_WORDS[metric].unit;
+  return `${terms.join(" + ")} = ${amount} ${unit} ${moment.when}`;
 }
 
-/** Each metric of which more would exist at some time than a row of the quota table holds, with the sum. */
+/** Each metric (vCPUs once) of which more would exist at some time than a row of the quota table holds, with the sum. */
 export function overQuota(moments: readonly Moment[], row: QuotaRow): { metric: Metric; text: string }[] {
+  const over = (metric: Metric) => peakOf(metric, moments).amount > row[metric];
   return (Object.keys(row) as Metric[])
-    .filter((metric) => peakOf(metric, moments).amount > row[metric])
+    .filter((metric) => over(metric) && !(metric === "CPUS_ALL_REGIONS" && over("CPUS")))
     .map((metric) => ({
       metric,
       text: `${arithmetic(metric, moments)}, and the quota ${metric} is ${row[metric]} ${QUOTA_WORDS[metric].where}`,
