@@ -9,6 +9,7 @@ import { type Call, type Handler, Router } from "./core/http.ts";
 import { leftovers } from "./leftovers.ts";
 import type { Settings } from "./server.ts";
 import type { Machines } from "./services/compute/machines.ts";
+import { setQuota } from "./services/compute/quotas.ts";
 
 export interface ControlOptions {
   cloud: Cloud;
@@ -169,6 +170,24 @@ export function controlRouter(options: ControlOptions): Router {
       operator(async (call) => {
         const { accounts = [] } = await readMembers<{ accounts?: string[] }>(call, { accounts: "texts" });
         return { json: { accounts: setUnknownAccounts(state, accounts) } };
+      }),
+    )
+    .on(
+      "POST",
+      "/local/v1/quotas",
+      operator(async (call) => {
+        const {
+          project: owner = project,
+          region,
+          metric = "",
+          limit = 0,
+        } = await readMembers<{
+          project?: string;
+          region?: string;
+          metric?: string;
+          limit?: number;
+        }>(call, { project: "text", region: "text", metric: "text", limit: "number" });
+        return { json: setQuota(state, { project: owner, region, metric, limit }) };
       }),
     )
     .on(

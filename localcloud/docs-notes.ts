@@ -199,7 +199,8 @@ export const NOTES: readonly Note[] = [
     routes: /^\/crm\//,
     callers: "provider, gcloud",
     modelled: "projects to read, their policies with conditions, testIamPermissions, as v1 and v3",
-    notModelled: "creating and deleting projects, folders, organizations, tags, organization policies",
+    notModelled:
+      "creating and deleting projects, folders, organizations, tags, organization policies (those of a project are below)",
   },
   {
     group: "Service Usage",
@@ -208,6 +209,27 @@ export const NOTES: readonly Note[] = [
     modelled:
       "enable, disable with dependents, lists; calls to an API that is off answer SERVICE_DISABLED, also for a while after enabling if asked",
     notModelled: "quotas, services outside the table (501 with the name)",
+  },
+  {
+    group: "Cloud Billing",
+    routes: /^\/billing\//,
+    callers: "mlt course check",
+    modelled: "a project's billing info, to read and to change",
+    notModelled: "accounts, budgets, prices; a project without billing is not refused anything",
+  },
+  {
+    group: "Organization Policy",
+    routes: /^\/orgpolicy\//,
+    callers: "mlt course check",
+    modelled: "policies of a project, and what is in force there",
+    notModelled: "organizations and folders, conditions, dry runs; nothing is enforced by a policy",
+  },
+  {
+    group: "Cloud KMS",
+    routes: /^\/kms\//,
+    callers: "mlt course check",
+    modelled: "key rings, symmetric keys with one version, encrypt and decrypt, by REST",
+    notModelled: "gRPC (which Pulumi's gcpkms:// speaks), rotation, other purposes, policies of keys and rings",
   },
   {
     group: "Logging",
@@ -246,7 +268,7 @@ export const NOTES: readonly Note[] = [
     routes: /^\/local\//,
     callers: "rehearsals, tests, mlt local",
     modelled:
-      "faults, preemption, schedules by hand, settings (the clock among them), groups, accounts that do not exist, tokens, what is left, shutdown",
+      "faults, preemption, schedules by hand, settings (the clock among them), quotas, groups, accounts that do not exist, tokens, what is left, shutdown",
     notModelled: "nothing of this is Google's",
   },
 ];

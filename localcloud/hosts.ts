@@ -25,6 +25,9 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
   su: { name: "serviceusage", api: "serviceusage.googleapis.com" },
   logging: { name: "logging", api: "logging.googleapis.com" },
   iap: { name: "iap", api: "iap.googleapis.com" },
+  billing: { name: "cloudbilling", api: "cloudbilling.googleapis.com" },
+  orgpolicy: { name: "orgpolicy", api: "orgpolicy.googleapis.com" },
+  kms: { name: "cloudkms", api: "cloudkms.googleapis.com" },
   oslogin: { name: "oslogin", api: "oslogin.googleapis.com" },
   oauth2: { name: "oauth2" },
   packages: { name: "packages", public: true },
@@ -51,6 +54,9 @@ const PREFIXES: Record<string, string> = {
   "logging.googleapis.com": "/logging",
   "iap.googleapis.com": "/iap",
   "oslogin.googleapis.com": "/oslogin",
+  "cloudbilling.googleapis.com": "/billing",
+  "orgpolicy.googleapis.com": "/orgpolicy",
+  "cloudkms.googleapis.com": "/kms",
   "packages.cloud.google.com": "/packages",
 };
 

@@ -16,12 +16,15 @@ import { GOOGLE_HOSTS, type GuestDriver } from "./guests/guest.ts";
 import { lockState } from "./lock.ts";
 import { createMetadataServer } from "./metadata/server.ts";
 import { operatorMetadata } from "./operator-metadata.ts";
+import { cloudBillingService } from "./services/cloudbilling/index.ts";
 import { computeService } from "./services/compute/index.ts";
 import { Machines } from "./services/compute/machines.ts";
 import { iamService } from "./services/iam/index.ts";
 import { iapService } from "./services/iap/index.ts";
 import { tunnelListener } from "./services/iap/tunnel.ts";
+import { kmsService } from "./services/kms/index.ts";
 import { loggingService } from "./services/logging/index.ts";
+import { orgPolicyService } from "./services/orgpolicy/index.ts";
 import { osLoginService } from "./services/oslogin/index.ts";
 import { packagesService } from "./services/packages/index.ts";
 import { resourceManagerService } from "./services/resourcemanager/index.ts";
@@ -121,6 +124,7 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
   });
   routers.push(storageService(cloud), computeService(cloud, machines), ...iamService(cloud));
   routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
+  routers.push(cloudBillingService(cloud), orgPolicyService(cloud), kmsService(cloud));
   routers.push(packagesService(cloud), iapService(cloud), osLoginService(cloud));
 
   const { ports = {} } = options;

@@ -26,6 +26,9 @@ const GCLOUD: Record<string, string> = {
   LOGGING: "logging/",
   IAP: "iap/",
   OSLOGIN: "oslogin/",
+  CLOUDBILLING: "billing/",
+  ORGPOLICY: "orgpolicy/",
+  CLOUDKMS: "kms/",
 };
 
 const PROVIDER: Record<string, string> = {

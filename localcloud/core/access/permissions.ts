@@ -63,6 +63,14 @@ const VERBS: Record<string, string> = {
   "serviceusage.operations": "get",
   "serviceusage.quotas": "get update",
 
+  "orgpolicy.constraints": "list",
+  "orgpolicy.policies": "create delete list update",
+  "orgpolicy.policy": "get set",
+
+  "cloudkms.cryptoKeys": "create get getIamPolicy list setIamPolicy update",
+  "cloudkms.cryptoKeyVersions": "create destroy get list restore update useToDecrypt useToEncrypt",
+  "cloudkms.keyRings": "create get getIamPolicy list setIamPolicy",
+
   "iap.tunnelInstances": "accessViaIAP getIamPolicy setIamPolicy",
   "logging.logEntries": "create download list route",
   "logging.logs": "delete list",

@@ -8,6 +8,7 @@ import { link, notFound, regionOf } from "./links.ts";
 import { aggregated, page } from "./lists.ts";
 import { customProblem } from "./machineRules.ts";
 import { acceleratorTypes, allRegions, allZones, DISK_TYPES, zonesOf } from "./places.ts";
+import { quotasOf } from "./quotas.ts";
 import type { Json } from "./schema.ts";
 
 const PROJECT = "/compute/{version}/projects/{project}";
@@ -17,7 +18,7 @@ const SINCE = "1969-12-31T16:00:00.000-08:00";
 export function addPlaces(router: Router, compute: Compute): void {
   addOffers(router, compute, "zones", "zone", PROJECT, (project) => allZones().map((name) => zone(project, name)));
   addOffers(router, compute, "regions", "region", PROJECT, (project) =>
-    allRegions().map((name) => region(project, name)),
+    allRegions().map((name) => region(compute, project, name)),
   );
   const zonal = base("zones");
   addZonal(router, compute, "machineTypes", "machineType", machineTypes, machineType);
@@ -99,11 +100,11 @@ function zone(project: string, name: string): Json {
   });
 }
 
-function region(project: string, name: string): Json {
+function region({ cloud }: Compute, project: string, name: string): Json {
   return offer("region", `projects/${project}/regions/${name}`, {
     status: "UP",
     zones: zonesOf(name).map((zoneName) => link(`projects/${project}/zones/${zoneName}`)),
-    quotas: [],
+    quotas: quotasOf(cloud.state, project, name),
   });
 }
 

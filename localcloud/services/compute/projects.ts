@@ -3,6 +3,7 @@ import { allowQuery } from "./collection.ts";
 import { type Compute, requireFingerprint, userOf, where } from "./context.ts";
 import { defaultServiceAccount, stampMetadata } from "./instanceBuild.ts";
 import { link } from "./links.ts";
+import { quotasOf } from "./quotas.ts";
 import { requireMetadata } from "./rules.ts";
 import { readBody } from "./schema.ts";
 import { METADATA } from "./shapes/machine.ts";
@@ -28,7 +29,7 @@ export function addProjects(router: Router, compute: Compute): void {
         defaultNetworkTier: "PREMIUM",
         xpnProjectStatus: "UNSPECIFIED_XPN_PROJECT_STATUS",
         vmDnsSetting: "ZONAL_ONLY",
-        quotas: [],
+        quotas: quotasOf(compute.cloud.state, project),
       },
     };
   });

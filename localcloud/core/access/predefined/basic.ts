@@ -20,6 +20,9 @@ const VIEWER = () =>
     "storage.folders.list",
     "storage.hmacKeys.get",
     "storage.hmacKeys.list",
+    "orgpolicy.constraints.list",
+    "orgpolicy.policies.list",
+    "orgpolicy.policy.get",
     "resourcemanager.projects.get",
     "resourcemanager.projects.list",
     "resourcemanager.projects.getIamPolicy",
@@ -29,13 +32,16 @@ const VIEWER = () =>
 const BY_BUCKET_POLICY =
   /^storage\.(objects|managedFolders|multipartUploads|anywhereCaches|bucketOperations)\.|^storage\.buckets\.(get|getIamPolicy|update|setIamPolicy|relocate|getIpFilter|setIpFilter)$/;
 
-/** What no basic role holds: becoming a service account (its token, its signature) takes a role of its own. */
+/**
+ * What no basic role holds: becoming a service account (its token, its signature) takes a role of its own, and so does
+ * setting an organization's policy.
+ */
 const NOT_FOR_OWNERS =
-  /^iam\.serviceAccounts\.(getAccessToken|getOpenIdToken|implicitDelegation|signBlob|signJwt)$|^resourcemanager\.projects\.create$/;
+  /^iam\.serviceAccounts\.(getAccessToken|getOpenIdToken|implicitDelegation|signBlob|signJwt)$|^resourcemanager\.projects\.create$|^orgpolicy\.(policies\.(create|delete|update)|policy\.set)$/;
 
-/** What `roles/editor` lacks beside: policies, roles, the project itself, tunnels, private logs. */
+/** What `roles/editor` lacks beside: policies, roles, the project itself, tunnels, private logs, what keys protect. */
 const NOT_FOR_EDITORS =
-  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.undelete$|^resourcemanager\.projects\.(delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^storage\.buckets\.(enableObjectRetention|getObjectInsights|restore)$|^logging\.views\.access$/;
+  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.undelete$|^resourcemanager\.projects\.(delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^cloudkms\.cryptoKeyVersions\.useTo|^storage\.buckets\.(enableObjectRetention|getObjectInsights|restore)$|^logging\.views\.access$/;
 
 export const BASIC_ROLES: RoleTable = {
   "roles/owner": {
