@@ -20,8 +20,8 @@ export default async function program(): Promise<Record<string, unknown>> {
   const stations = config.workstation && (await import("./components/addWorkstation.ts"));
   const families = config.imageFamily && (await import("./components/imageFamily.ts"));
   const clusters = config.kubeflow && (await import("./components/addKubeflow.ts"));
-  clusters?.requireAuthPlugin();
   const family = await families?.planImageFamily(config);
+  const pipelines = await clusters?.planKubeflow(config);
   const requirements = stations?.readRequirementsFile(config.workstation);
   const run = config.runOnUp && (await runs?.planRunOnUp(config.runOnUp));
 
@@ -58,7 +58,7 @@ export default async function program(): Promise<Record<string, unknown>> {
   const workstation = stations?.addWorkstation(config, { ground, bucket: buckets.data, requirements });
   const person = config.student && (await import("./components/studentAccess.ts"));
   person?.addStudentAccess(config, { serviceAccount, buckets, workstation });
-  const kubeflow = clusters?.addKubeflow(config, { ground, buckets });
+  const kubeflow = clusters?.addKubeflow(config, pipelines, { ground, buckets });
   const parts = { buckets, template, workstation, imageFamily, kubeflow };
   const record = new EnvironmentRecord(environment, { config, serviceAccount, ...parts });
   if (runs && run) new runs.RunOnUp(environment, { run, bucket: buckets.data }, { dependsOn: [record, access] });

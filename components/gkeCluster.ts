@@ -1,6 +1,7 @@
 import { getMachineTypes } from "@pulumi/gcp/compute/getMachineTypes.js";
 import { Cluster, type ClusterArgs } from "@pulumi/gcp/container/cluster.js";
 import { NodePool } from "@pulumi/gcp/container/nodePool.js";
+import { getProject } from "@pulumi/gcp/organizations/getProject.js";
 import * as pulumi from "@pulumi/pulumi";
 import { TRANSIENT_NODE } from "../catalog/gke.ts";
 import { zonesOf } from "../catalog/zones.ts";
@@ -41,12 +42,17 @@ export class GkeCluster extends pulumi.ComponentResource {
   /** Known once the cluster and its system pool are there. */
   readonly clusterName: pulumi.Output<string>;
   readonly location: string;
+  /** What goes when the cluster goes depends on it by `deletedWith`. */
+  readonly resource: pulumi.Resource;
   /** Host name of the control plane. */
   readonly endpoint: pulumi.Output<string>;
   /** Base64; what the DNS endpoint does without. */
   readonly certificateAuthority: pulumi.Output<string>;
-  /** What Google knows the cluster's Kubernetes accounts by: `PROJECT.svc.id.goog`. Known once it exists. */
-  readonly workloadPool: pulumi.Output<string>;
+  /**
+   * The project's number, by which policies name its Kubernetes accounts. Known once the cluster is there: before a
+   * project's first cluster Google refuses every binding that names one of them.
+   */
+  readonly projectNumber: pulumi.Output<string>;
   /** No token, and the same at every preview. */
   readonly kubeconfig: pulumi.Output<string>;
 
@@ -102,6 +108,7 @@ export class GkeCluster extends pulumi.ComponentResource {
       { ...child, dependsOn: [services, ready], ignoreChanges: ["nodeConfig", "initialNodeCount"] },
     );
 
+    this.resource = cluster;
     const pool = (word: string, config: NodePoolConfig) =>
       new NodePool(
         `${name}-${word}`,
@@ -137,7 +144,9 @@ export class GkeCluster extends pulumi.ComponentResource {
     this.clusterName = pulumi.all([cluster.name, system.id]).apply(([text]) => text);
     this.endpoint = cluster.controlPlaneEndpointsConfig.apply((config) => config.dnsEndpointConfig?.endpoint ?? "");
     this.certificateAuthority = cluster.masterAuth.apply((auth) => auth.clusterCaCertificate ?? "");
-    this.workloadPool = cluster.id.apply(() => workloadPool(project));
+    this.projectNumber = cluster.id
+      .apply(() => getProject({ projectId: project }, child))
+      .apply(({ number }) => number);
     this.kubeconfig = pulumi
       .all([this.clusterName, this.endpoint])
       .apply(([text, endpoint]) => kubeconfig({ name: text, endpoint }));
@@ -145,20 +154,9 @@ export class GkeCluster extends pulumi.ComponentResource {
   }
 }
 
+/** What Google knows the Kubernetes accounts of a project's clusters by, all of them together. */
 export function workloadPool(project: string): string {
   return `${project}.svc.id.goog`;
-}
-
-/** A Kubernetes account of a project's clusters as a member of Google's policies; no Google account stands between. */
-export function kubernetesMember(
-  projectNumber: string,
-  project: string,
-  { namespace, account }: { namespace: string; account: string },
-): string {
-  return (
-    `principal://iam.googleapis.com/projects/${projectNumber}/locations/global/workloadIdentityPools/` +
-    `${workloadPool(project)}/subject/ns/${namespace}/sa/${account}`
-  );
 }
 
 /** What closes a cluster and lets its workloads be who they are; none of it is a matter of taste. */

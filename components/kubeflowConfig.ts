@@ -26,7 +26,7 @@ export const kubeflowSchema = z.strictObject({
   version: text.optional(),
   /** Where runs leave their artefacts: a path in the data bucket, or `gs://` that bucket `/PATH`. @default kubeflow */
   pipelineRoot: text.optional(),
-  /** A folder with rendered manifests, instead of those of the release. */
+  /** Manifests instead of those that the network has: a folder of checkouts, or a rendered YAML or JSON file. */
   manifests: text.optional(),
   /** Nodes for Kubeflow and for steps that ask for no GPU. */
   systemPool: z
@@ -88,7 +88,7 @@ export interface KubeflowConfig extends KubeflowSizes {
   pipelineRoot: string;
   /** The bucket as the settings name it; it must turn out to be the data bucket. */
   pipelineBucket?: string;
-  /** Folder relative to Pulumi.yaml's. */
+  /** Folder or file relative to Pulumi.yaml's. */
   manifests?: string;
 }
 
@@ -150,7 +150,7 @@ export function readKubeflow(input: KubeflowInput, around: Surroundings): Kubefl
   const root = readRoot(input.pipelineRoot, around.environment, problems);
   if (input.manifests !== undefined && /^([\\/~]|[A-Za-z]:)|\\|^$/.test(input.manifests)) {
     problems.push(
-      `manifests must be a folder relative to Pulumi.yaml's, with /, so that every clone finds it; got ${JSON.stringify(input.manifests)}`,
+      `manifests must be a folder or a file relative to Pulumi.yaml's, with /, so that every clone finds it; got ${JSON.stringify(input.manifests)}`,
     );
   }
   const preset = KUBEFLOW_PRESETS[around.preset];

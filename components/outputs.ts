@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Kubeflow } from "./addKubeflow.ts";
 import type { Buckets } from "./buckets.ts";
 import type { Config } from "./config.ts";
 import type { Ground } from "./foundation.ts";
@@ -13,12 +14,13 @@ export interface Parts {
   template?: TrainingTemplate;
   workstation?: Workstation;
   imageFamily?: ImageFamily;
+  kubeflow?: Kubeflow;
 }
 
 /** What `pulumi stack output` shows. No secrets. A part that is not there has no output. */
 export function outputs(
   config: Config,
-  { ground, buckets, template, workstation, imageFamily }: Parts,
+  { ground, buckets, template, workstation, imageFamily, kubeflow }: Parts,
 ): Record<string, unknown> {
   const { project, environment, scope } = config;
   const all: Record<string, unknown> = { environment, consoleUrls: consoleUrls(config, buckets) };
@@ -51,6 +53,16 @@ export function outputs(
       sshCommand: command("ssh"),
       jupyterCommand: command("jupyter"),
       tensorboardCommand: command("tensorboard"),
+    };
+  }
+  if (buckets && kubeflow) {
+    const from = pulumi.interpolate`--environment gs://${buckets.data}`;
+    all.kubeflow = {
+      cluster: kubeflow.cluster.clusterName,
+      location: kubeflow.cluster.location,
+      pipelineRoot: kubeflow.pipelineRoot,
+      openCommand: pulumi.interpolate`npx mlt kubeflow open pipelines ${from}`,
+      submitCommand: pulumi.interpolate`npx mlt kubeflow submit PIPELINE.yaml ${from}`,
     };
   }
   if (imageFamily) all.imageFamily = { family: imageFamily.path, image: imageFamily.image };
