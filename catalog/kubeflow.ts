@@ -27,7 +27,7 @@ export interface KubeflowRelease {
 /** Releases of kustomize that were seen to render the same objects; older ones are refused. */
 export const KUSTOMIZE = {
   least: "5.0.1",
-  seen: ["5.0.1", "5.3.0", "5.4.3", "5.5.0", "5.6.0", "5.7.1", "5.8.3"],
+  seen: ["5.0.1", "5.3.0", "5.4.3", "5.5.0", "5.6.0", "5.7.1", "5.8.1"],
 } as const;
 
 export const DEFAULT_KUBEFLOW = "2.17.0";
