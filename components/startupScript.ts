@@ -26,20 +26,31 @@ const USUALLY: Folders = { python: /\.py$/, supervisor: /\.py$/, units: /\.servi
  * text: base64 needs no quoting, and everything else reaches the machine through its metadata. Same files, same bytes.
  */
 export function startupScript(main: string, folder: string = FOLDER): string {
+  // One process may bring up a hundred students, and packing takes longer than everything else of a program.
+  const known = joined.get(`${folder}/${main}`);
+  if (known !== undefined) return known;
+  const made = joinedScript(main, folder);
+  if (folder === FOLDER) joined.set(`${folder}/${main}`, made);
+  return made;
+}
+
+const joined = new Map<string, string>();
+
+function joinedScript(main: string, folder: string): string {
   const common = text(folder, "lib/common.sh");
   const script = text(folder, main);
   if (!common.startsWith("#!"))
     throw new Error("startup-scripts/lib/common.sh must begin with #!, because it begins the joined script");
   const files = packFiles(packedFiles(main, folder)).toString("base64");
-  const joined = `${common}\nreadonly MLT_FILES_BASE64='${files}'\n\n${withoutInterpreter(script)}`;
-  const size = Buffer.byteLength(joined);
+  const whole = `${common}\nreadonly MLT_FILES_BASE64='${files}'\n\n${withoutInterpreter(script)}`;
+  const size = Buffer.byteLength(whole);
   if (size > METADATA_VALUE_LIMIT) {
     throw new Error(
       `the startup script ${main} has ${size} bytes; Google takes at most ${METADATA_VALUE_LIMIT} in a metadata value. ` +
         "Make what travels with it smaller: see PACKED in components/startupScript.ts",
     );
   }
-  return joined;
+  return whole;
 }
 
 /** The files that the script unpacks, by their paths in the archive. */

@@ -33,7 +33,9 @@ test("39,800 ordered pairs of 200 students: nobody reaches anything of another's
   assert.equal(verdict.asked, 39_800 * 5 * 11);
   // Everybody reaches two runs, the workstation, two disks, a template, and two or three of the data bucket's objects.
   assert.equal(verdict.own, 200 * 8);
-  t.diagnostic(`${verdict.pairs} ordered pairs, ${verdict.asked} answers, ${verdict.leaks.length} leaks, ${verdict.own} of one's own`);
+  t.diagnostic(
+    `${verdict.pairs} ordered pairs, ${verdict.asked} answers, ${verdict.leaks.length} leaks, ${verdict.own} of one's own`,
+  );
 });
 
 test("grants without a condition lie on the student's own things, or give nothing of anybody's", () => {
@@ -55,9 +57,15 @@ test("grants without a condition lie on the student's own things, or give nothin
         const there = STUDENT_PERMISSIONS.filter((each) => each.startsWith("compute.subnetworks."));
         assert.deepEqual(there, ["compute.subnetworks.use"]);
       } else if (/-course-/.test(grant.on)) {
-        assert.deepEqual([grant.role, grant.member], ["roles/storage.objectViewer", `serviceAccount:${accountOf(environment, project)}`]);
+        assert.deepEqual(
+          [grant.role, grant.member],
+          ["roles/storage.objectViewer", `serviceAccount:${accountOf(environment, project)}`],
+        );
       } else {
-        assert.ok(grant.on.split("/").some((part) => part.startsWith(`${environment}-`)), `${grant.role} on ${grant.on}`);
+        assert.ok(
+          grant.on.split("/").some((part) => part.startsWith(`${environment}-`)),
+          `${grant.role} on ${grant.on}`,
+        );
         own += 1;
       }
     }
@@ -110,7 +118,9 @@ test("of one role and principal there is one conditional binding, and a policy s
     const [full, size] = [(principals / students) * 100, Math.round(((bytes / students) * 100) / 1000)];
     assert.ok(full < 1500 / 3, `${full}`);
     assert.ok(size < 250, `${size} KB`);
-    t.diagnostic(`${project}: ${students} students, ${principals} principals; of 100 students ${full.toFixed(0)}, about ${size} KB`);
+    t.diagnostic(
+      `${project}: ${students} students, ${principals} principals; of 100 students ${full.toFixed(0)}, about ${size} KB`,
+    );
   }
 });
 
@@ -147,8 +157,18 @@ const WEAKER: [string, (condition: string) => string][] = [
   ["without the separator", (text) => text.replaceAll('-run-")', '-run")')],
   ["without the run prefix", (text) => text.replaceAll('-run-")', '-")')],
   ["without either", (text) => text.replaceAll('-run-")', '")')],
-  ["with contains in the place of begins", (text) => text.replaceAll(/\.startsWith\("([^"]*)-run-"\)/g, '.endsWith("01")')],
-  ["with the whole path in the place of the name", (text) => text.replaceAll(/resource\.name\.extract\("[^"]+"\)\.startsWith\("[^"]+"\)/g, 'resource.name.startsWith("projects/")')],
+  [
+    "with contains in the place of begins",
+    (text) => text.replaceAll(/\.startsWith\("([^"]*)-run-"\)/g, '.endsWith("01")'),
+  ],
+  [
+    "with the whole path in the place of the name",
+    (text) =>
+      text.replaceAll(
+        /resource\.name\.extract\("[^"]+"\)\.startsWith\("[^"]+"\)/g,
+        'resource.name.startsWith("projects/")',
+      ),
+  ],
 ];
 
 for (const [what, weaken] of WEAKER) {
@@ -159,7 +179,10 @@ for (const [what, weaken] of WEAKER) {
     assert.notEqual(judge(weak, all).leaks.length, 0);
     // The same neighbours, as it is.
     const sound = partiesOf(rights).slice(0, 10);
-    assert.deepEqual(judge(sound, [...sound, ...near.filter(({ environment }) => !/^ml26-s00\d$/.test(environment))]).leaks, []);
+    assert.deepEqual(
+      judge(sound, [...sound, ...near.filter(({ environment }) => !/^ml26-s00\d$/.test(environment))]).leaks,
+      [],
+    );
   });
 }
 

@@ -20,10 +20,11 @@ export interface Party {
   things: Thing[];
 }
 
-const NOW = new Date("2026-11-21T12:00:00Z");
+const request = { time: new Date("2026-11-21T12:00:00Z") };
+const api = {};
 
-export function holds(condition: Compiled, thing: Thing): boolean {
-  return condition({ resource: { ...thing }, request: { time: NOW }, api: {} });
+export function holds(condition: Compiled, resource: Thing): boolean {
+  return condition({ resource, request, api });
 }
 
 /** The students with all conditions of bindings that name them or their accounts, `change`d first, if asked. */
@@ -57,7 +58,8 @@ export function judge(parties: readonly Party[], others: readonly Party[] = part
       for (const thing of other.things) {
         for (const condition of one.conditions) {
           verdict.asked += 1;
-          if (holds(condition, thing)) verdict.leaks.push(`${one.environment} reaches ${thing.name} of ${other.environment}`);
+          if (holds(condition, thing))
+            verdict.leaks.push(`${one.environment} reaches ${thing.name} of ${other.environment}`);
         }
       }
     }

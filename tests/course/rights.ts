@@ -1,9 +1,10 @@
 // Every right that a course's stacks grant, as the program registers it under mocks from the plans that `mlt course up`
 // brings up, and the things that belong to each student.
-import { foundationPlan, studentPlan } from "../../course/stacks.ts";
+
 import type { Course, CourseRecord, Place, StackPlan, Student } from "../../course/contract.ts";
 import { placeOf } from "../../course/names.ts";
 import { assign } from "../../course/places.ts";
+import { foundationPlan, studentPlan } from "../../course/stacks.ts";
 import program from "../../index.ts";
 import { IMAGE_CALL, type Recorded, record } from "../helpers/record.ts";
 
@@ -63,7 +64,8 @@ export function studentsOf(count: number): Student[] {
   });
 }
 
-export const accountOf = (environment: string, project: string) => `${environment}-machines@${project}.iam.gserviceaccount.com`;
+export const accountOf = (environment: string, project: string) =>
+  `${environment}-machines@${project}.iam.gserviceaccount.com`;
 
 /** All stacks of a course of so many, planned and recorded. */
 export async function rightsOf(students: readonly Student[], course = COURSE): Promise<Rights> {
@@ -93,6 +95,9 @@ async function recorded({ name, project, config }: StackPlan): Promise<Recorded[
     subnetworks: { "us-central1": `https://example.test/projects/${project}/regions/us-central1/subnetworks/s` },
     students: { [environment]: accountOf(environment, project) },
   };
+  // Pulumi's library keeps a stack trace with every promise, which takes longer than all the rest of 200 programs.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   const { resources } = await record(program, {
     config: { "gcp:project": project, ...Object.fromEntries(settings) },
     calls: IMAGE_CALL,
@@ -100,6 +105,7 @@ async function recorded({ name, project, config }: StackPlan): Promise<Recorded[
     state: ({ type }) =>
       type === "pulumi:pulumi:StackReference" ? { outputs: { foundation }, secretOutputNames: [] } : undefined,
   });
+  Error.stackTraceLimit = stackTraceLimit;
   return resources;
 }
 
@@ -130,7 +136,13 @@ function add(rights: Rights, { name, scope }: StackPlan, resources: readonly Rec
     if (on === "project") onProject += 1;
     const { expression } = (inputs.condition ?? {}) as { expression?: string };
     const { member, role } = inputs as { member: string; role: string };
-    rights.grants.push({ member, role, on, stack: name, ...(expression === undefined ? {} : { condition: expression }) });
+    rights.grants.push({
+      member,
+      role,
+      on,
+      stack: name,
+      ...(expression === undefined ? {} : { condition: expression }),
+    });
   }
   if (scope === "student" || onProject > 0) rights.onProject.set(name, onProject);
 }
@@ -153,7 +165,12 @@ export function thingsOf(environment: string, project: string): Thing[] {
   return [
     ...compute("Instance", "instances", [...runs, `${environment}-ws`]),
     ...compute("Disk", "disks", runs),
-    ...compute("InstanceTemplate", "instanceTemplates", [`${environment}-run-us-central1-0123abc`], `projects/${project}/global`),
+    ...compute(
+      "InstanceTemplate",
+      "instanceTemplates",
+      [`${environment}-run-us-central1-0123abc`],
+      `projects/${project}/global`,
+    ),
     ...compute("Image", "images", [`${environment}-img-census-1`], `projects/${project}/global`),
     ...objects(`${environment}-data-0123abc`, ["input/a.csv", "runs/r/status.json", "environment.json"]),
     ...objects(`${environment}-scratch-0123abc`, ["runs/r/checkpoints/1"]),
