@@ -1,8 +1,25 @@
 import { loginHeaders } from "../training/auth.ts";
-import { computeRoot, iamRoot, resourceManagerRoot, storageRoot } from "../training/endpoints.ts";
+import {
+  billingRoot,
+  computeRoot,
+  iamRoot,
+  kmsRoot,
+  orgPolicyRoot,
+  resourceManagerRoot,
+  serviceUsageRoot,
+  storageRoot,
+} from "../training/endpoints.ts";
 import { explained, messageOf, retrying, UserError } from "../training/errors.ts";
 
-export type Service = "compute" | "storage" | "iam" | "resourceManager";
+export type Service =
+  | "compute"
+  | "storage"
+  | "iam"
+  | "resourceManager"
+  | "serviceUsage"
+  | "billing"
+  | "orgPolicy"
+  | "kms";
 
 /** The API that has to be enabled for each service. */
 export const APIS: Readonly<Record<Service, string>> = {
@@ -10,6 +27,10 @@ export const APIS: Readonly<Record<Service, string>> = {
   storage: "storage.googleapis.com",
   iam: "iam.googleapis.com",
   resourceManager: "cloudresourcemanager.googleapis.com",
+  serviceUsage: "serviceusage.googleapis.com",
+  billing: "cloudbilling.googleapis.com",
+  orgPolicy: "orgpolicy.googleapis.com",
+  kms: "cloudkms.googleapis.com",
 };
 
 const ROOTS: Readonly<Record<Service, () => string>> = {
@@ -17,6 +38,10 @@ const ROOTS: Readonly<Record<Service, () => string>> = {
   storage: () => `${storageRoot()}/storage/v1/`,
   iam: () => `${iamRoot()}v1/`,
   resourceManager: () => `${resourceManagerRoot()}v1/`,
+  serviceUsage: () => `${serviceUsageRoot()}v1/`,
+  billing: () => `${billingRoot()}v1/`,
+  orgPolicy: () => `${orgPolicyRoot()}v2/`,
+  kms: () => `${kmsRoot()}v1/`,
 };
 
 const PATIENCE_MS = 60_000;
@@ -42,8 +67,10 @@ export class Refused extends Error {
 
 export interface CallOptions {
   method?: "GET" | "POST" | "DELETE";
-  query?: Readonly<Record<string, string | undefined>>;
+  query?: Readonly<Record<string, string | readonly string[] | undefined>>;
   body?: unknown;
+  /** The project whose quota the call counts to; services that hold no project's things ask a person's login for one. */
+  quotaProject?: string;
 }
 
 /**
@@ -54,13 +81,14 @@ export interface CallOptions {
 export async function call<T>(service: Service, path: string, options: CallOptions = {}): Promise<T> {
   const url = new URL(`${ROOTS[service]()}${path}`);
   for (const [name, value] of Object.entries(options.query ?? {})) {
-    if (value !== undefined) url.searchParams.set(name, value);
+    for (const each of [value ?? []].flat()) url.searchParams.append(name, each);
   }
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
   try {
     return await retrying(async () => {
       const headers = await loginHeaders(url.href);
       if (body !== undefined) headers.set("content-type", "application/json");
+      if (options.quotaProject) headers.set("x-goog-user-project", options.quotaProject);
       const { method = "GET" } = options;
       const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(PATIENCE_MS) });
       const text = await response.text();

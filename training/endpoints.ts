@@ -50,3 +50,18 @@ export function iamCredentialsRoot(): string {
 export function resourceManagerRoot(): string {
   return override("CLOUDRESOURCEMANAGER")?.replace(/\/*$/, "/") ?? "https://cloudresourcemanager.googleapis.com/";
 }
+
+/** The service that knows whether a project is billed, ending in a slash. */
+export function billingRoot(): string {
+  return override("CLOUDBILLING")?.replace(/\/*$/, "/") ?? "https://cloudbilling.googleapis.com/";
+}
+
+/** The service that knows an organization's policies, ending in a slash. */
+export function orgPolicyRoot(): string {
+  return override("ORGPOLICY")?.replace(/\/*$/, "/") ?? "https://orgpolicy.googleapis.com/";
+}
+
+/** The service that encrypts, ending in a slash. */
+export function kmsRoot(): string {
+  return override("CLOUDKMS")?.replace(/\/*$/, "/") ?? "https://cloudkms.googleapis.com/";
+}
