@@ -1,6 +1,4 @@
-import { UserError } from "../training/errors.ts";
-import { nearest } from "../training/nearest.ts";
-import type { Outcome, StackPlan, Student } from "./contract.ts";
+import type { Outcome, StackPlan } from "./contract.ts";
 import { Engine, type EngineOptions, type StackRun } from "./engine.ts";
 import type { RecordKeeper } from "./keeper.ts";
 import type { OpenCourse } from "./open.ts";
@@ -50,21 +48,6 @@ export function openEngine(
 
 export function atOnceOf({ atOnce }: CourseRunOptions): number {
   return atOnce ?? defaultAtOnce();
-}
-
-/** The students whose ids were named, or all. @throws {UserError} naming ids that are not in the roster */
-export function chosenStudents(students: readonly Student[], only: readonly string[] | undefined): Student[] {
-  if (only === undefined) return [...students];
-  const ids = students.map(({ id }) => id);
-  const unknown = [...new Set(only)].filter((id) => !ids.includes(id));
-  if (unknown.length > 0) {
-    const told = unknown.map((id) => {
-      const meant = nearest(id, ids);
-      return meant ? `${id} (did you mean ${meant}?)` : id;
-    });
-    throw new UserError(`--only names nobody of the roster: ${told.join(", ")}.`);
-  }
-  return students.filter(({ id }) => only.includes(id));
 }
 
 /** Does one stack's work and makes an outcome of whatever comes of it; only what nobody can go on after is thrown. */

@@ -1,30 +1,23 @@
 import { UserError } from "../training/errors.ts";
+import { roomOf } from "./arithmetic.ts";
 import type { CourseRecord, Outcome, Place, Student } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import { foundationsUp, upOrUnchanged } from "./foundations.ts";
 import { RecordKeeper } from "./keeper.ts";
 import { foundationStackOf } from "./names.ts";
+import { chosen } from "./only.ts";
 import type { OpenCourse } from "./open.ts";
 import { type Assignment, assign, withPlaces } from "./places.ts";
 import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
 import { changeRecord } from "./record.ts";
-import {
-  atOnceOf,
-  type CourseRun,
-  type CourseRunOptions,
-  chosenStudents,
-  failedAlready,
-  openEngine,
-  skipped,
-  turn,
-} from "./run.ts";
+import { atOnceOf, type CourseRun, type CourseRunOptions, failedAlready, openEngine, skipped, turn } from "./run.ts";
 import { studentPlan } from "./stacks.ts";
 import { programHash } from "./unchanged.ts";
 
 export interface UpOptions extends CourseRunOptions {
-  /** Students that a project can hold. */
-  room: (project: string) => number;
+  /** Students that a project can hold. @default by Google's fixed limits */
+  room?: (project: string) => number;
   /** Ids of those who left the roster and whose environments go now; nobody else's does. */
   remove?: readonly string[];
   /** Exports these students' results and verifies the copy; called before their environments go. */
@@ -37,8 +30,10 @@ export interface UpOptions extends CourseRunOptions {
 export async function up(opened: OpenCourse, options: UpOptions): Promise<CourseRun> {
   const { course, students } = opened;
   const { progress = SILENT, only, remove = [] } = options;
-  const chosen = chosenStudents(students, only);
-  const { record, assignment } = await settle(opened, options.room);
+  const wanted = chosen(students, only);
+  const width = students[0]?.id.length ?? 1;
+  const room = options.room ?? ((project: string) => roomOf(course, project, width).students);
+  const { record, assignment } = await settle(opened, room);
   const unknown = remove.filter((id) => !assignment.leaving.includes(id));
   if (unknown.length > 0) {
     throw new UserError(
@@ -61,9 +56,9 @@ export async function up(opened: OpenCourse, options: UpOptions): Promise<Course
     if (dataBucket !== undefined && keeper.record.dataBucket === undefined) {
       await keeper.change((before) => ({ ...before, dataBucket }));
     }
-    progress.phase("Students", chosen.length);
+    progress.phase("Students", wanted.length);
     outcomes.push(
-      ...(await pooled(chosen, atOnceOf(options), async (student) => {
+      ...(await pooled(wanted, atOnceOf(options), async (student) => {
         const place = assignment.places[student.id];
         const problem = placeProblem(student, place, assignment, ground.outcomes, course.name);
         if (problem || !place) {
@@ -81,7 +76,7 @@ export async function up(opened: OpenCourse, options: UpOptions): Promise<Course
   const left = assignment.leaving.filter((id) => !keeper.record.left[id]?.destroyed);
   if (left.length > 0) {
     notes.push(
-      `Not in the roster any more, and still standing: ${left.join(", ")}. With their results exported first they go by: mlt course up --remove ${left.join(",")}`,
+      `Not in the roster any more, and still standing: ${left.join(", ")}. They go, their results exported first, by: mlt course up --only ${left.join(",")}`,
     );
   }
   return { outcomes, notes };
