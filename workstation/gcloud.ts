@@ -57,6 +57,8 @@ export interface GcloudOptions {
   stdout: "inherit" | ((data: Buffer) => void);
   /** What is called with each piece of it, besides keeping its end. */
   stderr: (data: Buffer) => void;
+  /** Variables besides this process's own. */
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface Ended {
@@ -86,6 +88,7 @@ export function startGcloud(program: Program, args: readonly string[], options: 
     ],
     windowsVerbatimArguments: verbatim !== undefined,
     windowsHide: false,
+    ...(options.env ? { env: { ...process.env, ...options.env } } : {}),
   });
   // It may have ended before it read what it was given.
   child.stdin?.on("error", () => undefined);
