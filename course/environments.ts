@@ -8,6 +8,8 @@ import type { Place } from "./contract.ts";
 /** A student's environment as it was found in the project: by its buckets' labels, so that no state is needed. */
 export interface Found {
   place: Place;
+  /** The data bucket's name; absent: there is none, or the project's buckets cannot be listed. */
+  bucket?: string;
   /** Absent: there is none, or it cannot be read. */
   environment?: OpenEnvironment;
   /** Why it cannot be read; absent also where there is nothing. */
@@ -35,9 +37,9 @@ export async function findEnvironments(places: readonly Place[], objects = new O
     const bucket = dataBucketOf(listed, place.environment);
     if (!bucket) return { place };
     try {
-      return { place, environment: await openEnvironment(`gs://${bucket}`, objects) };
+      return { place, bucket, environment: await openEnvironment(`gs://${bucket}`, objects) };
     } catch (error) {
-      return { place, problem: oneLine(error) };
+      return { place, bucket, problem: oneLine(error) };
     }
   });
 }

@@ -182,7 +182,8 @@ export async function fetchFiles(
   });
 }
 
-async function receive(bucket: string, object: ObjectInfo, file: string, meter: Meter): Promise<void> {
+/** Downloads one object of exactly this generation; a part that is there is gone on with, the whole is compared. */
+export async function receive(bucket: string, object: ObjectInfo, file: string, meter: Meter): Promise<void> {
   await makeFolder(dirname(file));
   // The generation in the name: a part of an older version is never continued with a newer one.
   const part = `${file}.${object.generation}.part`;
