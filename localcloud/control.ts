@@ -10,6 +10,7 @@ import { leftovers } from "./leftovers.ts";
 import type { Settings } from "./server.ts";
 import type { Machines } from "./services/compute/machines.ts";
 import { setQuota } from "./services/compute/quotas.ts";
+import { project as findProject, organizations } from "./services/resourcemanager/projects.ts";
 
 export interface ControlOptions {
   cloud: Cloud;
@@ -170,6 +171,16 @@ export function controlRouter(options: ControlOptions): Router {
       operator(async (call) => {
         const { accounts = [] } = await readMembers<{ accounts?: string[] }>(call, { accounts: "texts" });
         return { json: { accounts: setUnknownAccounts(state, accounts) } };
+      }),
+    )
+    .on(
+      "PUT",
+      "/local/v1/organizations/{project}",
+      operator(async (call) => {
+        const { organization = "" } = await readMembers<{ organization?: string }>(call, { organization: "text" });
+        if (!/^\d+$/.test(organization)) throw rpcError(400, "An organization is its number, in digits.");
+        const owner = findProject(state, call.params.project ?? "").projectId;
+        return { json: { project: owner, organization: organizations(state).set(owner, organization) } };
       }),
     )
     .on(

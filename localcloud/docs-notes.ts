@@ -198,7 +198,7 @@ export const NOTES: readonly Note[] = [
     group: "Resource Manager",
     routes: /^\/crm\//,
     callers: "provider, gcloud",
-    modelled: "projects to read, their policies with conditions, testIamPermissions, as v1 and v3",
+    modelled: "projects to read, their ancestry, their policies with conditions, testIamPermissions, as v1 and v3",
     notModelled:
       "creating and deleting projects, folders, organizations, tags, organization policies (those of a project are below)",
   },
@@ -268,7 +268,7 @@ export const NOTES: readonly Note[] = [
     routes: /^\/local\//,
     callers: "rehearsals, tests, mlt local",
     modelled:
-      "faults, preemption, schedules by hand, settings (the clock among them), quotas, groups, accounts that do not exist, tokens, what is left, shutdown",
+      "faults, preemption, schedules by hand, settings (the clock among them), quotas, organizations, groups, accounts that do not exist, tokens, what is left, shutdown",
     notModelled: "nothing of this is Google's",
   },
 ];

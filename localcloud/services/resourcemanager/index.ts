@@ -4,7 +4,7 @@ import type { Policy, Resource } from "../../core/access.ts";
 import { readMembers } from "../../core/body.ts";
 import type { Cloud } from "../../core/cloud.ts";
 import { type Call, type Reply, Router } from "../../core/http.ts";
-import { type Project, project, projects } from "./projects.ts";
+import { organizations, type Project, project, projects } from "./projects.ts";
 
 /** Cloud Resource Manager v1 and v3, as far as projects and their policies go. */
 export function resourceManagerService(cloud: Cloud): Router {
@@ -62,6 +62,14 @@ export function resourceManagerService(cloud: Cloud): Router {
     .on("GET", "/crm/v3/projects/{project}", (call) => ({ json: v3(authorised(call, "resourcemanager.projects.get")) }))
     .on("GET", "/crm/v1/projects", (call) => ({ json: { projects: visible(call).map(v1) } }))
     .on("GET", "/crm/v3/projects:search", (call) => ({ json: { projects: visible(call).map(v3) } }));
+  // From the project upwards. The operator puts a project into an organization; there are no folders.
+  router.on("POST", "/crm/v1/projects/{project}:getAncestry", async (call) => {
+    const found = authorised(call, "resourcemanager.projects.get");
+    await readMembers<Record<string, never>>(call, {});
+    const organization = organizations(state).get(found.projectId);
+    const above = organization ? [{ resourceId: { type: "organization", id: organization } }] : [];
+    return { json: { ancestor: [{ resourceId: { type: "project", id: found.projectId } }, ...above] } };
+  });
   for (const version of ["v1", "v3"]) {
     router
       .on("POST", `/crm/${version}/projects/{project}:getIamPolicy`, readPolicy)

@@ -15,6 +15,11 @@ export function projects(state: State) {
   return state.collection<Project>("resourcemanager.projects");
 }
 
+/** The number of the organization that a project is in, by the project's id; of most projects there is none. */
+export function organizations(state: State) {
+  return state.collection<string>("resourcemanager.organizations");
+}
+
 /** The project of this id; a new one is made if there is none. */
 export function ensureProject({ state, now }: Pick<Cloud, "state" | "now">, projectId: string): Project {
   if (!/^[a-z][-a-z0-9]{4,28}[a-z0-9]$/.test(projectId)) {
