@@ -79,7 +79,8 @@ export function parseRoster(data: Buffer | string, course?: { name: string }): R
   const delimiter = delimiterProblem(header);
   if (delimiter) return refused(delimiter);
   const columns = columnsOf(header, problems);
-  if (body.length === 0) problems.push(`${ROSTER_FILE} holds no student: below the columns' names, a line for each`);
+  if (body.length === 0 && problems.length === 0)
+    problems.push(`${ROSTER_FILE} holds no student: below the columns' names, a line for each`);
   if (body.length > MOST_STUDENTS) {
     return refused(`${ROSTER_FILE} holds ${body.length} students; ${MOST_STUDENTS} is the most. Is it the right file?`);
   }

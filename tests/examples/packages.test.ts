@@ -8,8 +8,8 @@ import { REPOSITORY } from "../helpers/shell.ts";
 
 const EXAMPLES = join(REPOSITORY, "examples");
 const names = readdirSync(EXAMPLES, { withFileTypes: true })
-  // `images/` holds recipes of machine images, `mnist-pipeline/` is a Kubeflow pipeline.
-  .filter((entry) => entry.isDirectory() && !["images", "mnist-pipeline"].includes(entry.name))
+  // `images/` holds recipes of machine images, `mnist-pipeline/` is a Kubeflow pipeline, `course/` a course.
+  .filter((entry) => entry.isDirectory() && !["course", "images", "mnist-pipeline"].includes(entry.name))
   .map((entry) => entry.name);
 
 test("there are examples", () =>
