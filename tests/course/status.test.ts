@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { courseStatus } from "../../course/status.ts";
-import { type Classroom, openClassroom, PROJECT } from "./classroom.ts";
+import { type Lectern, openLectern, PROJECT } from "./lectern.ts";
 
-let room: Classroom;
+let room: Lectern;
 const bucket: Record<string, string> = {};
 const HOUR = 3_600_000;
 /** A Wednesday. */
@@ -13,7 +13,7 @@ const NOW = Date.parse("2026-11-18T12:00:00Z");
 const at = (hours: number) => new Date(NOW + hours * HOUR).toISOString();
 
 before(async () => {
-  room = await openClassroom();
+  room = await openLectern();
   bucket.s001 = await room.bringUp("s001", {
     workstation: {
       name: "ml26-s001-ws",
