@@ -5,6 +5,7 @@ import { courseCommands } from "./commands/course.ts";
 import { environmentCommands } from "./commands/environment.ts";
 import { fileCommands } from "./commands/files.ts";
 import { imageCommands } from "./commands/images.ts";
+import { kubeflowCommands } from "./commands/kubeflow.ts";
 import { toolsOf } from "./commands/tools.ts";
 import { trainingCommands } from "./commands/training.ts";
 import { workstationCommands } from "./commands/workstation.ts";
@@ -61,6 +62,7 @@ async function build(argv: readonly string[], outcome: { code: number }): Promis
     trainingCommands,
     workstationCommands,
     imageCommands,
+    kubeflowCommands,
     courseCommands,
     cleanupCommands,
   ])

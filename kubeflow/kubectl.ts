@@ -46,7 +46,9 @@ export class Kubectl {
    */
   async text(args: readonly string[], doing: string): Promise<string> {
     const { stdout } = await this.reaching(async () => {
-      const ended = await this.start(["--request-timeout=30s", ...args]).ended;
+      // Whoever waits for something says for how long.
+      const patience = args.includes("--wait=true") ? [] : ["--request-timeout=30s"];
+      const ended = await this.start([...patience, ...args]).ended;
       return ended.code === 0 ? ended : { ...ended, failed: true };
     }, doing);
     return stdout;

@@ -36,7 +36,7 @@ export function readParameters(
       continue;
     }
     seen.add(name);
-    const read = valueOf(word.slice(at + 1), parameters[name]!);
+    const read = readValue(word.slice(at + 1), parameters[name]!);
     if ("problem" in read) problems.push(`${shownName(name)} ${read.problem}`);
     else given.set(name, read.value);
   }
@@ -64,7 +64,7 @@ const KINDS: Readonly<Record<string, string>> = {
 
 type Read = { value: unknown } | { problem: string };
 
-function valueOf(text: string, { type, literals }: Parameter): Read {
+function readValue(text: string, { type, literals }: Parameter): Read {
   const wrong = (): Read => ({ problem: `must be ${KINDS[type]}; got ${JSON.stringify(text)}` });
   const value = convert(text, type);
   if (value === undefined) {
