@@ -24,9 +24,7 @@ export async function readProject(project: string, regions: readonly string[]): 
   try {
     const own = await call<Listed>("compute", `projects/${project}`);
     const places = await each(regions, 4, async (region) => {
-      const found = await call<Listed>("compute", `projects/${project}/regions/${region}`, {
-        query: { fields: "quotas" },
-      });
+      const found = await call<Listed>("compute", `projects/${project}/regions/${region}`);
       return [region, metrics(found)] as const;
     });
     return { project: metrics(own), regions: Object.fromEntries(places) };
