@@ -1,4 +1,6 @@
+import { UserError } from "../training/errors.ts";
+
 /** A mistake or a lack that the user can do something about; its message is all that is shown. */
-export class KubeflowError extends Error {
+export class KubeflowError extends UserError {
   override name = "KubeflowError";
 }

@@ -1,6 +1,6 @@
 import { type CommonOptions, counting, port, type Tools } from "./tools.ts";
 
-/** `kubeflow open`, `submit`, `status`, `logs`, `clean`. */
+/** `kubeflow open`, `submit`, `status`, `logs`, `clean`, `lock`. */
 export function kubeflowCommands({ add, withEnvironment, ends, rest }: Tools): void {
   const kubeflow = add("kubeflow", "Kubeflow Pipelines on the environment's cluster: open, submit, watch, clean");
   const sub = (usage: string, description: string) => withEnvironment(kubeflow.command(usage).description(description));
@@ -42,6 +42,17 @@ export function kubeflowCommands({ add, withEnvironment, ends, rest }: Tools): v
     .action(
       ends(async (options: CommonOptions & { runs?: boolean; yes?: boolean }) =>
         (await import("../kubeflow/clean.ts")).clean(options),
+      ),
+    );
+  kubeflow
+    .command("lock")
+    .description("ask the registries for the digest of every image of a release and write kubeflow/images.lock.json")
+    .option("--version <release>", "of Kubeflow Pipelines (else the one that is installed by default)")
+    .option("--check", "change nothing; end with 1 if an image is not what the file says")
+    .option("--json", "as JSON, for scripts")
+    .action(
+      ends(async (options: { version?: string; check?: boolean; json?: boolean }) =>
+        (await import("../kubeflow/lock.ts")).lock(options),
       ),
     );
 }
