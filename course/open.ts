@@ -4,7 +4,7 @@ import { Problems, UserError } from "../training/errors.ts";
 import { quotable } from "../training/files.ts";
 import type { Course, CourseRecord, Student } from "./contract.ts";
 import { readCourseFile } from "./courseFile.ts";
-import { readRecord } from "./record.ts";
+import { emptyRecord, NoStates, readRecord } from "./record.ts";
 import { readRoster } from "./roster.ts";
 
 /** A course that was found and read: what every command works with. */
@@ -41,8 +41,15 @@ export async function readCourse(folder: string): Promise<Omit<OpenCourse, "reco
   return { course, students };
 }
 
-/** The same with the course's record, which lies beside the stacks' states. */
-export async function openCourse(folder: string): Promise<OpenCourse> {
+/**
+ * The same with the course's record, which lies beside the stacks' states. With `early`, a bucket of states that is not
+ * there yet is as good as an empty one: for what only looks.
+ */
+export async function openCourse(folder: string, options: { early?: boolean } = {}): Promise<OpenCourse> {
   const read = await readCourse(folder);
-  return { ...read, record: await readRecord(read.course) };
+  const record = await readRecord(read.course).catch((error: unknown) => {
+    if (options.early && error instanceof NoStates) return emptyRecord(read.course);
+    throw error;
+  });
+  return { ...read, record };
 }

@@ -20,6 +20,17 @@ export interface RecordStore {
   write(record: CourseRecord, generation: string): Promise<void>;
 }
 
+/** The bucket of the states is not there (yet). */
+export class NoStates extends UserError {
+  override name = "NoStates";
+
+  constructor(bucket: string) {
+    super(
+      `The bucket gs://${bucket}, in which this course keeps its states, does not exist. \`mlt course check\` prints the command that makes it; or name another place: state in course.yaml`,
+    );
+  }
+}
+
 export interface Stored {
   record: CourseRecord;
   generation: string;
@@ -97,7 +108,11 @@ function bucketStore(state: string, objects: Objects): RecordStore {
   return {
     at: `gs://${bucket}/${name}`,
     async read() {
-      const found = await objects.readJson<CourseRecord>(bucket, name);
+      const found = await objects.readJson<CourseRecord>(bucket, name).catch((error: unknown) => {
+        if (error instanceof UserError && /^The bucket .* does not exist/.test(error.message))
+          throw new NoStates(bucket);
+        throw error;
+      });
       return found && { record: found.value, generation: found.generation };
     },
     async write(record, generation) {

@@ -23,7 +23,7 @@ const QUESTION =
  * after Ctrl-C. The canary flies only where nothing is in the way.
  */
 export async function action(options: CheckOptions): Promise<number> {
-  const opened = await openCourse(options.course);
+  const opened = await openCourse(options.course, { early: true });
   const found = await checkCourse(opened, new Date().toISOString().slice(0, 10));
   if (!options.json) console.log(checkText(found));
   const why = await grounded(found.items, options);

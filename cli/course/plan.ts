@@ -9,7 +9,7 @@ import { plain, printJson, table } from "../output/print.ts";
  * `mlt course plan`. Ends with 0, or with 1 where `up` could not do it as it is, or a quota that was read is too small.
  */
 export async function action(options: CourseOptions & { quotas?: boolean }): Promise<number> {
-  const open = await openCourse(options.course);
+  const open = await openCourse(options.course, { early: true });
   const quotas = options.quotas
     ? await (await import("../../course/quotas.ts")).readQuotas(open.course, open.students)
     : undefined;

@@ -49,6 +49,11 @@ test("in a bucket: the same", async (t) => {
   t.after(() => bench.close());
   await behaves("gs://mlt-test-data/courses/ml26");
   assert.ok(await bench.objects.info("mlt-test-data", "courses/ml26/course.json"));
+  await assert.rejects(readRecord(COURSE, recordStore("gs://no-such-bucket")), {
+    name: "NoStates",
+    message:
+      "The bucket gs://no-such-bucket, in which this course keeps its states, does not exist. `mlt course check` prints the command that makes it; or name another place: state in course.yaml",
+  });
 });
 
 test("a record that is none, or of a newer mlt, is told; a lock of a killed process is taken over", async (t) => {
