@@ -31,6 +31,18 @@ export interface Recording<T> {
   ofType(type: string): Recorded[];
   /** The one resource of a type, with that name if given. */
   only(type: string, name?: string): Recorded;
+  /** How a resource was registered, beside its inputs; others are named by the last part of their URN. */
+  optionsOf(type: string, name: string): RecordedOptions;
+}
+
+export interface RecordedOptions {
+  dependsOn: string[];
+  deletedWith: string;
+  ignoreChanges: string[];
+  /** The provider's name. */
+  provider: string;
+  timeouts: { create: string; update: string; delete: string };
+  secretOutputs: string[];
 }
 
 /**
@@ -90,6 +102,11 @@ export async function record<T>(program: () => T | Promise<T>, world: World = {}
       }
       return found[0];
     },
+    optionsOf(type, name) {
+      const request = options.get(`${type} ${name}`);
+      if (!request) throw new Error(`no resource of type ${type} named ${name}`);
+      return readOptions(request);
+    },
   };
 }
 
@@ -119,6 +136,33 @@ interface RegisterRequest {
   getType(): string;
   getName(): string;
   getRetainondelete(): boolean;
+  getDependenciesList(): string[];
+  getDeletedwith(): string;
+  getIgnorechangesList(): string[];
+  getProvider(): string;
+  getCustomtimeouts(): { getCreate(): string; getUpdate(): string; getDelete(): string } | undefined;
+  getAdditionalsecretoutputsList(): string[];
+}
+
+/** `urn:pulumi:…::TYPE::NAME`, of a provider followed by its id. */
+function lastOf(urn: string): string {
+  return urn.split("::")[3] ?? "";
+}
+
+function readOptions(request: RegisterRequest): RecordedOptions {
+  const timeouts = request.getCustomtimeouts();
+  return {
+    dependsOn: request.getDependenciesList().map(lastOf).sort(),
+    deletedWith: lastOf(request.getDeletedwith()),
+    ignoreChanges: request.getIgnorechangesList(),
+    provider: lastOf(request.getProvider()),
+    timeouts: {
+      create: timeouts?.getCreate() ?? "",
+      update: timeouts?.getUpdate() ?? "",
+      delete: timeouts?.getDelete() ?? "",
+    },
+    secretOutputs: request.getAdditionalsecretoutputsList(),
+  };
 }
 
 type Done = (error: Error | null, response: unknown) => void;
