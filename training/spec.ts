@@ -8,6 +8,7 @@ import { quotable } from "./files.ts";
 import { runId } from "./ids.ts";
 import { nearest } from "./nearest.ts";
 import type { Manifest } from "./package.ts";
+import { estimate } from "./price.ts";
 
 /** What the command line says; it wins over training.yaml, which wins over the environment. */
 export interface RunFlags {
@@ -105,6 +106,14 @@ export function buildSpec(input: SpecInput): RunSpec {
       `a checkpoint every ${seconds} s (${checkpoint.from}) would never be made within the limit of ${hours.value} h (${hours.from})`,
     );
   }
+  const most = environment.student?.costPerRun;
+  const cost =
+    most === undefined ? undefined : estimate(machine.value, spot.value && !fallback.value, hours.value).most;
+  if (most !== undefined && cost !== undefined && cost > most) {
+    problems.push(
+      `the run may cost ${cost.toFixed(2)} USD (${machine.value}${spot.value && !fallback.value ? ", Spot" : ""}, ${hours.value} h), and this course lets one cost ${most.toFixed(2)}. Take a smaller machine or a shorter time: --max-hours ${shorter(hours.value, most / cost)}`,
+    );
+  }
   problems.push(...zoneProblems(flags.zones, environment));
   if (keep.value !== 0 && !(keep.value > 0 && keep.value < hours.value * 60)) {
     problems.push(`keeping a failed machine for ${keep.value} min (${keep.from}) does not fit in ${hours.value} h`);
@@ -132,6 +141,11 @@ export function buildSpec(input: SpecInput): RunSpec {
     ...(flags.zones?.length ? { zones: [...flags.zones] } : {}),
     createdAt: now.toISOString(),
   };
+}
+
+/** Hours that fit, cut to one decimal. */
+function shorter(hours: number, share: number): string {
+  return String(Math.max(0.1, Math.floor(hours * share * 10) / 10));
 }
 
 /** What is wrong with the zones that were asked for: unknown, not the environment's, or there twice. */

@@ -14,7 +14,7 @@ export interface CourseOptions {
 /** What a command's file in `cli/course/` exports: takes the arguments, then the options; returns the exit code. */
 export type CourseAction = (...parts: never[]) => Promise<number | undefined>;
 
-/** `course plan`, `check`, `up`, `status`, `report`, `invite`, `put`, `warm`, `cool`, `freeze`, `export`, `down`. */
+/** `course plan`, `check`, `up`, `status`, `report`, `invite`, `put`, `warm`, `cool`, `freeze`, `reap`, `export`, `down`. */
 export function courseCommands({ add, ends }: Tools): void {
   const course = add("course", "environments for a class, from a roster: plan, check, up, status, …, down");
   const sub = (usage: string, description: string) => {
@@ -69,6 +69,10 @@ export function courseCommands({ add, ends }: Tools): void {
     .option(...only)
     .option("--undo", "give it back")
     .option(...yes);
+  sub("reap", "end machines that break the course's limits, and tell the students why")
+    .option("--watch", "again and again, until Ctrl-C")
+    .option("--every <seconds>", "with --watch: seconds between two looks", counting, 60)
+    .option("--dry-run", "look and tell, end nothing");
   sub("export", "copy everybody's results into an archive and verify them; goes on where it was broken off")
     .option(...only)
     .option("--to <place>", "gs://BUCKET[/PREFIX] or a folder (else export/ in the course's folder)");

@@ -1,4 +1,6 @@
 import type { RunSpec, RunStatus } from "../../training/contract.ts";
+import type { OpenEnvironment } from "../../training/environment.ts";
+import { notices } from "../../training/notice.ts";
 import { costSoFar, endOf } from "../../training/price.ts";
 import { whyNot } from "../../training/resume.ts";
 import { readSpec, readStatus, resolveRun } from "../../training/runs.ts";
@@ -8,7 +10,11 @@ import { duration, fields, money, plain, printJson, size } from "../output/print
 
 export async function status(id: string | undefined, options: CommonOptions): Promise<number> {
   const environment = await environmentFor(options);
-  if (id === undefined) return (await import("../workstation/summary.ts")).summary(environment, options);
+  if (id === undefined) {
+    const code = await (await import("../workstation/summary.ts")).summary(environment, options);
+    if (!options.json) await tell(environment);
+    return code;
+  }
   const name = await resolveRun(environment, id);
   const run = await readStatus(environment, name);
   const cost = costSoFar(run, Date.now());
@@ -16,8 +22,14 @@ export async function status(id: string | undefined, options: CommonOptions): Pr
   else {
     const spec = await readSpec(environment, name);
     console.log(describe(run, cost, Date.now(), spec));
+    await tell(environment);
   }
   return 0;
+}
+
+/** What the course has told this week. */
+async function tell(environment: OpenEnvironment): Promise<void> {
+  for (const line of await notices(environment, Date.now())) console.log(`course: ${plain(line)}`);
 }
 
 /** A run on one screen. */
