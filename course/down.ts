@@ -124,10 +124,13 @@ async function destroyRest(
 
 /** Looks into every project that the course ever used. */
 export async function prove({ course }: OpenCourse, keeper: RecordKeeper): Promise<Proof> {
-  const places = Object.values(keeper.record.places);
-  const projects = [...new Set([...course.projects, ...places.map(({ project }) => project)])].sort();
+  const used = new Set(Object.values(keeper.record.places).map(({ project }) => project));
+  if (used.size > 0) used.add(course.projects[0] ?? "");
+  const projects = [...new Set([...course.projects, ...used])].sort();
   const found = await Promise.all(projects.map((project) => inventory(project)));
-  return proofOf(course.name, foundationEnvironmentOf(course), found);
+  // Where the course never was, an API that is off hides nothing of it.
+  const seen = found.map((one) => (used.has(one.project) ? one : { ...one, gaps: one.gaps.filter(({ api }) => !api) }));
+  return proofOf(course.name, foundationEnvironmentOf(course), seen);
 }
 
 /** Of what was found in the projects, what is the course's. Pure. */
