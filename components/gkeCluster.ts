@@ -105,7 +105,13 @@ export class GkeCluster extends pulumi.ComponentResource {
         },
       },
       // GKE answers the first pool that it has as the cluster's own; the one that was asked for is gone by then.
-      { ...child, dependsOn: [services, ready], ignoreChanges: ["nodeConfig", "initialNodeCount"] },
+      {
+        ...child,
+        dependsOn: [services, ready],
+        ignoreChanges: ["nodeConfig", "initialNodeCount"],
+        // One name, one services range, and a quota that has no room for two.
+        deleteBeforeReplace: true,
+      },
     );
 
     this.resource = cluster;
@@ -136,7 +142,7 @@ export class GkeCluster extends pulumi.ComponentResource {
           },
         },
         // The autoscaler has the word on how many there are; a cluster that goes takes its pools along.
-        { ...child, ignoreChanges: ["initialNodeCount"], deletedWith: cluster },
+        { ...child, ignoreChanges: ["initialNodeCount"], deletedWith: cluster, deleteBeforeReplace: true },
       );
     const system = pool("system", wish.systemPool);
     if (wish.gpuPool) pool("gpu", wish.gpuPool);

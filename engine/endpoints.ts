@@ -8,6 +8,7 @@ const PATHS: Record<Product, string> = {
   serviceUsage: "su/v1beta1/",
   resourceManager: "crm/v1/",
   iap: "iap/v1/",
+  container: "container/v1beta1/",
 };
 
 export interface LocalCloudAddress {

@@ -225,6 +225,15 @@ export const NOTES: readonly Note[] = [
     notModelled: "organizations and folders, conditions, dry runs; nothing is enforced by a policy",
   },
   {
+    group: "Kubernetes Engine",
+    routes: /^\/container\//,
+    callers: "Pulumi's gcp provider, gcloud container, mlt clean",
+    modelled:
+      "clusters, node pools, their updates, resizing, operations; ranges, zones, machine types, GPUs, accounts, quotas and incompatible operations are refused as Google does; the firewall rules that Google makes; the Workload Identity pool that comes with a project's first cluster",
+    notModelled:
+      "the Kubernetes API, nodes as machines, instance groups, upgrades, Autopilot, fleets, ranges that GKE chooses",
+  },
+  {
     group: "Cloud KMS",
     routes: /^\/kms\//,
     callers: "mlt course check",

@@ -27,6 +27,7 @@ const FIRST_SEGMENTS: Record<string, ServiceName> = {
   iap: { name: "iap", api: "iap.googleapis.com" },
   billing: { name: "cloudbilling", api: "cloudbilling.googleapis.com" },
   orgpolicy: { name: "orgpolicy", api: "orgpolicy.googleapis.com" },
+  container: { name: "container", api: "container.googleapis.com" },
   kms: { name: "cloudkms", api: "cloudkms.googleapis.com" },
   oslogin: { name: "oslogin", api: "oslogin.googleapis.com" },
   oauth2: { name: "oauth2" },
@@ -56,6 +57,7 @@ const PREFIXES: Record<string, string> = {
   "oslogin.googleapis.com": "/oslogin",
   "cloudbilling.googleapis.com": "/billing",
   "orgpolicy.googleapis.com": "/orgpolicy",
+  "container.googleapis.com": "/container",
   "cloudkms.googleapis.com": "/kms",
   "packages.cloud.google.com": "/packages",
 };

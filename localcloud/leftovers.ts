@@ -68,6 +68,15 @@ export async function leftovers(url: string, project: string): Promise<Leftovers
     "iam.roles",
     roles.filter(({ deleted }) => !deleted).map(({ name }) => name.split("/").at(-1) ?? name),
   );
+  const clusters = await pages<Named & { location: string }>(
+    `${url}/container/v1/projects/${project}/locations/-/clusters`,
+    "clusters",
+    { absent: [403] },
+  );
+  add(
+    "container.clusters",
+    clusters.map(({ name, location }) => `${location}/${name}`),
+  );
   const gone = await pages<Named>(`${url}/storage/v1/b?project=${project}&softDeleted=true`, "items");
   const policy = await call<{ bindings?: { role: string; members: string[] }[] }>(
     `${url}/crm/v1/projects/${project}:getIamPolicy`,

@@ -19,6 +19,7 @@ import { operatorMetadata } from "./operator-metadata.ts";
 import { cloudBillingService } from "./services/cloudbilling/index.ts";
 import { computeService } from "./services/compute/index.ts";
 import { Machines } from "./services/compute/machines.ts";
+import { containerService } from "./services/container/index.ts";
 import { iamService } from "./services/iam/index.ts";
 import { iapService } from "./services/iap/index.ts";
 import { tunnelListener } from "./services/iap/tunnel.ts";
@@ -125,7 +126,8 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
   routers.push(storageService(cloud), computeService(cloud, machines), ...iamService(cloud));
   routers.push(resourceManagerService(cloud), serviceUsageService(cloud, settings), loggingService(cloud));
   routers.push(cloudBillingService(cloud), orgPolicyService(cloud), kmsService(cloud));
-  routers.push(packagesService(cloud), iapService(cloud), osLoginService(cloud));
+  const container = containerService(cloud);
+  routers.push(container.router, packagesService(cloud), iapService(cloud), osLoginService(cloud));
 
   const { ports = {} } = options;
   // Only at the door that asks for a token: a page in a browser can open a WebSocket to anywhere, but send none with it.
@@ -151,7 +153,7 @@ async function open(options: LocalCloudOptions, state: State, unlock: () => void
     routers,
     async close() {
       await Promise.all([closed.close(), open.close(), metadata.close()]);
-      await machines.close();
+      await Promise.all([machines.close(), container.settled()]);
       unlock();
     },
   };

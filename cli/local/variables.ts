@@ -29,6 +29,7 @@ const GCLOUD: Record<string, string> = {
   CLOUDBILLING: "billing/",
   ORGPOLICY: "orgpolicy/",
   CLOUDKMS: "kms/",
+  CONTAINER: "container/",
 };
 
 const PROVIDER: Record<string, string> = {
@@ -41,6 +42,7 @@ const PROVIDER: Record<string, string> = {
   RESOURCE_MANAGER: "crm/v1/",
   RESOURCE_MANAGER_V3: "crm/v3/",
   IAP: "iap/v1/",
+  CONTAINER: "container/v1beta1/",
 };
 
 /** Every variable with which Google's clients, gcloud and Pulumi use the local cloud, and nothing else of this machine. */

@@ -1,7 +1,7 @@
 import type { Props } from "./values.ts";
 
 /** The products whose REST the provider calls; each has an endpoint of its own, as in the real provider. */
-export type Product = "compute" | "storage" | "iam" | "serviceUsage" | "resourceManager" | "iap";
+export type Product = "compute" | "storage" | "iam" | "serviceUsage" | "resourceManager" | "iap" | "container";
 
 /** An error that Google answered. Its message is the one that the real provider prints. */
 export class ApiError extends Error {
@@ -121,6 +121,7 @@ const CONSTANT: Record<Product, string> = {
   serviceUsage: "SERVICE_USAGE",
   resourceManager: "RESOURCE_MANAGER",
   iap: "IAP",
+  container: "CONTAINER",
 };
 
 /** The provider's setting that names an endpoint. */

@@ -12,7 +12,7 @@ export interface Configuration {
 
 export type Environment = Record<string, string | undefined>;
 
-const PRODUCTS: Product[] = ["compute", "storage", "iam", "serviceUsage", "resourceManager", "iap"];
+const PRODUCTS: Product[] = ["compute", "storage", "iam", "serviceUsage", "resourceManager", "iap", "container"];
 
 /** The variables that the real provider reads where its configuration says nothing. */
 const VARIABLES = {

@@ -29,6 +29,22 @@ const functions: Record<string, Function> = {
     };
   },
 
+  "gcp:compute/getMachineTypes:getMachineTypes": async (configuration, args) => {
+    const { client, place } = contextOf(configuration, args);
+    const path = `projects/${place.project}/zones/${text(args.zone) || place.zone}/machineTypes`;
+    const list = await client.get("compute", path, { filter: text(args.filter) || undefined });
+    return {
+      id: path,
+      project: place.project,
+      zone: place.zone,
+      machineTypes: ((list.items as Props[] | undefined) ?? []).map(({ name, guestCpus, memoryMb }) => ({
+        name,
+        guestCpus,
+        memoryMb,
+      })),
+    };
+  },
+
   "gcp:compute/getZones:getZones": async (configuration, args) => {
     const { client, place } = contextOf(configuration, args);
     const list = await client.get("compute", `projects/${place.project}/zones`);

@@ -4,6 +4,7 @@ import { instanceTypes } from "./services/compute-instance.ts";
 import { networkTypes } from "./services/compute-network.ts";
 import { otherComputeTypes } from "./services/compute-other.ts";
 import { templateTypes } from "./services/compute-template.ts";
+import { containerTypes } from "./services/container.ts";
 import { iamTypes } from "./services/iam.ts";
 import { projectTypes } from "./services/projects.ts";
 import { storageTypes } from "./services/storage.ts";
@@ -20,6 +21,7 @@ const types = new Map<string, ResourceType>(
     ...storageTypes,
     ...iamTypes,
     ...projectTypes,
+    ...containerTypes,
   ].map((type) => [type.token, { ...type, shape: { ...type.shape, deletionPolicy } }]),
 );
 

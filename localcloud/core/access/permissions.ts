@@ -67,6 +67,9 @@ const VERBS: Record<string, string> = {
   "orgpolicy.policies": "create delete list update",
   "orgpolicy.policy": "get set",
 
+  "autoscaling.sites": "writeMetrics",
+  "container.clusters": "connect create delete get getCredentials impersonate list update",
+  "container.operations": "get list",
   "cloudkms.cryptoKeys": "create get getIamPolicy list setIamPolicy update",
   "cloudkms.cryptoKeyVersions": "create destroy get list restore update useToDecrypt useToEncrypt",
   "cloudkms.keyRings": "create get getIamPolicy list setIamPolicy",

@@ -161,7 +161,22 @@ function checkRole(state: State, role: string, project: string): void {
   if (!predefinedRole(role)) throw notModelled(`the role ${role}`);
 }
 
+/**
+ * Kubernetes accounts are named by their project's Workload Identity pool, which comes with its first cluster. The
+ * sentence is Google's, from users' reports.
+ */
+function checkWorkloadPool(state: State, member: string): void {
+  const federated =
+    /^principal(?:Set)?:\/\/iam\.googleapis\.com\/projects\/\d+\/locations\/global\/workloadIdentityPools\/([^/]+\.svc\.id\.goog)\//;
+  const pool = federated.exec(member)?.[1] ?? /^serviceAccount:([^/[]+\.svc\.id\.goog)\[/.exec(member)?.[1];
+  if (!pool || state.collection("container.workloadPools").has(pool)) return;
+  throw bad(
+    `Identity Pool does not exist (${pool}). Please check that you specified a valid resource name as returned in the \`name\` attribute in the configuration API.`,
+  );
+}
+
 function checkExists(state: State, member: string): void {
+  checkWorkloadPool(state, member);
   const [, kind = "", person = ""] = /^(user|group):(.+)$/.exec(member) ?? [];
   if (person !== "" && unknownAccounts(state).has(person.toLowerCase())) {
     throw bad(`${kind === "user" ? "User" : "Group"} ${person} does not exist.`);

@@ -1,5 +1,6 @@
 import { BASIC_ROLES } from "./predefined/basic.ts";
 import { COMPUTE_ROLES } from "./predefined/compute.ts";
+import { CONTAINER_ROLES } from "./predefined/container.ts";
 import type { RoleTable } from "./predefined/definition.ts";
 import { IDENTITY_ROLES, OPERATIONS_ROLES } from "./predefined/identity.ts";
 import { STORAGE_ROLES } from "./predefined/storage.ts";
@@ -10,7 +11,14 @@ import { STORAGE_ROLES } from "./predefined/storage.ts";
  * Google's IAM API answers (github.com/darkbitio/gcp-iam-role-permissions, state of 2026-08-22): no difference but
  * that cut. A role outside these tables is an error.
  */
-const ROLES: RoleTable = { ...BASIC_ROLES, ...STORAGE_ROLES, ...COMPUTE_ROLES, ...IDENTITY_ROLES, ...OPERATIONS_ROLES };
+const ROLES: RoleTable = {
+  ...BASIC_ROLES,
+  ...STORAGE_ROLES,
+  ...COMPUTE_ROLES,
+  ...IDENTITY_ROLES,
+  ...OPERATIONS_ROLES,
+  ...CONTAINER_ROLES,
+};
 
 export function isBasicRole(role: string): boolean {
   return Object.hasOwn(BASIC_ROLES, role);

@@ -26,7 +26,20 @@ function usersOfNetwork(compute: Compute, path: string, project: string): string
       .list(plural, `projects/${project}/`)
       .filter(([, thing]) => thing.network === self || interfaces(thing).some(({ network }) => network === self))
       .map(([user]) => user),
-  );
+  ).concat(clustersOn(compute, project, (cluster) => cluster.network === path));
+}
+
+/** Clusters that stand on a network or subnetwork keep it. */
+function clustersOn(
+  compute: Compute,
+  project: string,
+  test: (cluster: { network: string; subnetwork: string }) => boolean,
+): string[] {
+  const clusters = compute.cloud.state.collection<{ network: string; subnetwork: string }>("container.clusters");
+  return clusters
+    .entries()
+    .filter(([path, cluster]) => path.startsWith(`projects/${project}/`) && test(cluster))
+    .map(([path]) => path);
 }
 
 function interfaces(thing: Thing): { network?: string; subnetwork?: string }[] {
@@ -146,7 +159,9 @@ function subnetworkUser(compute: Compute, subnet: Thing, project: string): strin
   const nat = compute
     .list("routers", `projects/${project}/`)
     .find(([, thing]) => JSON.stringify(thing.nats ?? []).includes(`"${subnet.selfLink}"`));
-  return nat?.[0];
+  if (nat) return nat[0];
+  const [cluster] = clustersOn(compute, project, ({ subnetwork }) => subnetwork === pathOf(subnet.selfLink));
+  return cluster;
 }
 
 function makeSubnetwork(compute: Compute, body: Json, at: Where & { path: string; call: Call }): Json {

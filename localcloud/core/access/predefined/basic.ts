@@ -10,6 +10,11 @@ const VIEWER = () =>
     ...reads("monitoring."),
   ].concat(
     "compute.disks.useReadOnly",
+    "container.clusters.connect",
+    "container.clusters.get",
+    "container.clusters.list",
+    "container.operations.get",
+    "container.operations.list",
     "compute.images.useReadOnly",
     "compute.instanceTemplates.useReadOnly",
     "compute.resourcePolicies.useReadOnly",
@@ -39,9 +44,9 @@ const BY_BUCKET_POLICY =
 const NOT_FOR_OWNERS =
   /^iam\.serviceAccounts\.(getAccessToken|getOpenIdToken|implicitDelegation|signBlob|signJwt)$|^resourcemanager\.projects\.create$|^orgpolicy\.(policies\.(create|delete|update)|policy\.set)$/;
 
-/** What `roles/editor` lacks beside: policies, roles, the project itself, tunnels, private logs, what keys protect. */
+/** What `roles/editor` lacks beside: policies, roles, the project itself, tunnels, private logs, what keys protect, other people in a cluster. */
 const NOT_FOR_EDITORS =
-  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.undelete$|^resourcemanager\.projects\.(delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^cloudkms\.cryptoKeyVersions\.useTo|^storage\.buckets\.(enableObjectRetention|getObjectInsights|restore)$|^logging\.views\.access$/;
+  /\.setIamPolicy$|^iam\.roles\.(create|delete|undelete|update)$|^iam\.serviceAccounts\.undelete$|^resourcemanager\.projects\.(delete|undelete|createBillingAssignment|deleteBillingAssignment|updateLiens)$|^iap\.|^container\.clusters\.impersonate$|^cloudkms\.cryptoKeyVersions\.useTo|^storage\.buckets\.(enableObjectRetention|getObjectInsights|restore)$|^logging\.views\.access$/;
 
 export const BASIC_ROLES: RoleTable = {
   "roles/owner": {

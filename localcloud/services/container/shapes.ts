@@ -1,0 +1,310 @@
+import { oneOf, type Shape } from "../compute/schema.ts";
+
+// The fields of GKE's resources as its REST reference lists them (v1 and v1beta1, read 2026-11-21), as far as an
+// environment's cluster uses them; what its providers send besides with every cluster is taken when it is off.
+
+const ENABLED: Shape = { enabled: "bool" };
+const DISABLED: Shape = { disabled: "bool" };
+const COMPONENTS: Shape = { enableComponents: ["string"] };
+
+const SHIELDED: Shape = { enableSecureBoot: "bool", enableIntegrityMonitoring: "bool" };
+
+export const TAINTS = [
+  { key: "string", value: "string", effect: oneOf("NO_SCHEDULE", "PREFER_NO_SCHEDULE", "NO_EXECUTE") },
+] as const;
+
+export const NODE_CONFIG: Shape = {
+  machineType: "string",
+  diskSizeGb: "int32",
+  diskType: oneOf("pd-standard", "pd-balanced", "pd-ssd", "hyperdisk-balanced"),
+  imageType: "string",
+  serviceAccount: "string",
+  oauthScopes: ["string"],
+  metadata: "map",
+  labels: "map",
+  resourceLabels: "map",
+  tags: ["string"],
+  spot: "bool",
+  preemptible: "bool",
+  taints: TAINTS,
+  accelerators: [
+    {
+      acceleratorCount: "int64",
+      acceleratorType: "string",
+      gpuPartitionSize: "unmodelled",
+      gpuDriverInstallationConfig: { gpuDriverVersion: oneOf("DEFAULT", "LATEST", "INSTALLATION_DISABLED") },
+      gpuSharingConfig: "unmodelled",
+    },
+  ],
+  shieldedInstanceConfig: SHIELDED,
+  workloadMetadataConfig: { mode: oneOf("GKE_METADATA", "GCE_METADATA"), nodeMetadata: "unmodelled" },
+  loggingConfig: { variantConfig: { variant: oneOf("DEFAULT", "MAX_THROUGHPUT") } },
+  localSsdCount: "unmodelled",
+  minCpuPlatform: "unmodelled",
+  bootDiskKmsKey: "unmodelled",
+  bootDisk: "unmodelled",
+  effectiveCgroupMode: "output",
+  kubeletConfig: "unmodelled",
+  linuxNodeConfig: "unmodelled",
+  windowsNodeConfig: "unmodelled",
+  sandboxConfig: "unmodelled",
+  reservationAffinity: "unmodelled",
+  nodeGroup: "unmodelled",
+  advancedMachineFeatures: "unmodelled",
+  gvnic: "unmodelled",
+  gcfsConfig: "unmodelled",
+  fastSocket: "unmodelled",
+  confidentialNodes: "unmodelled",
+  containerdConfig: "unmodelled",
+  taintConfig: "unmodelled",
+  gpuDirectConfig: "unmodelled",
+  secondaryBootDisks: "unmodelled",
+  ephemeralStorageConfig: "unmodelled",
+  ephemeralStorageLocalSsdConfig: "unmodelled",
+  localNvmeSsdBlockConfig: "unmodelled",
+  storagePools: "unmodelled",
+  resourceManagerTags: "unmodelled",
+  enableConfidentialStorage: "unmodelled",
+  localSsdEncryptionMode: "unmodelled",
+  maxRunDuration: "unmodelled",
+  flexStart: "unmodelled",
+  consolidationDelay: "unmodelled",
+  soleTenantConfig: "unmodelled",
+  hostMaintenancePolicy: "unmodelled",
+  nodeImageConfig: "unmodelled",
+};
+
+export const AUTOSCALING: Shape = {
+  enabled: "bool",
+  minNodeCount: "int32",
+  maxNodeCount: "int32",
+  totalMinNodeCount: "int32",
+  totalMaxNodeCount: "int32",
+  locationPolicy: oneOf("BALANCED", "ANY"),
+  autoprovisioned: "unmodelled",
+};
+
+export const MANAGEMENT: Shape = { autoUpgrade: "bool", autoRepair: "bool", upgradeOptions: "output" };
+
+export const UPGRADE_SETTINGS: Shape = {
+  maxSurge: "int32",
+  maxUnavailable: "int32",
+  strategy: oneOf("SURGE"),
+  blueGreenSettings: "unmodelled",
+};
+
+export const POOL_NETWORK: Shape = {
+  enablePrivateNodes: "bool",
+  createPodRange: "unmodelled",
+  podRange: "string",
+  podIpv4CidrBlock: "unmodelled",
+  podCidrOverprovisionConfig: "unmodelled",
+  additionalNodeNetworkConfigs: "unmodelled",
+  additionalPodNetworkConfigs: "unmodelled",
+  networkPerformanceConfig: "unmodelled",
+  acceleratorNetworkProfile: "unmodelled",
+  subnetwork: "unmodelled",
+};
+
+export const NODE_POOL: Shape = {
+  name: "string",
+  config: NODE_CONFIG,
+  initialNodeCount: "int32",
+  locations: ["string"],
+  networkConfig: POOL_NETWORK,
+  selfLink: "output",
+  version: "string",
+  instanceGroupUrls: "output",
+  status: "output",
+  statusMessage: "output",
+  autoscaling: AUTOSCALING,
+  management: MANAGEMENT,
+  maxPodsConstraint: { maxPodsPerNode: "int64" },
+  conditions: "output",
+  podIpv4CidrSize: "output",
+  upgradeSettings: UPGRADE_SETTINGS,
+  placementPolicy: "unmodelled",
+  queuedProvisioning: "unmodelled",
+  nodeDrainConfig: "unmodelled",
+  maintenancePolicy: "unmodelled",
+  bestEffortProvisioning: "unmodelled",
+  updateInfo: "output",
+  etag: "output",
+};
+
+export const ADDONS: Shape = {
+  httpLoadBalancing: DISABLED,
+  horizontalPodAutoscaling: DISABLED,
+  networkPolicyConfig: DISABLED,
+  gcePersistentDiskCsiDriverConfig: ENABLED,
+  gcsFuseCsiDriverConfig: ENABLED,
+  dnsCacheConfig: ENABLED,
+};
+
+export const CONTROL_PLANE: Shape = {
+  dnsEndpointConfig: {
+    endpoint: "output",
+    allowExternalTraffic: "bool",
+    enableK8sTokensViaDns: "bool",
+    enableK8sCertsViaDns: "bool",
+  },
+  ipEndpointsConfig: {
+    enabled: "bool",
+    enablePublicEndpoint: "bool",
+    globalAccess: "bool",
+    authorizedNetworksConfig: "unmodelled",
+    publicEndpoint: "output",
+    privateEndpoint: "output",
+    privateEndpointSubnetwork: "unmodelled",
+  },
+};
+
+export const LOGGING: Shape = { componentConfig: COMPONENTS };
+export const MONITORING: Shape = {
+  componentConfig: COMPONENTS,
+  managedPrometheusConfig: { enabled: "bool", autoMonitoringConfig: "unmodelled" },
+  advancedDatapathObservabilityConfig: "unmodelled",
+};
+export const POSTURE: Shape = {
+  mode: oneOf("DISABLED", "BASIC", "ENTERPRISE"),
+  vulnerabilityMode: oneOf("VULNERABILITY_DISABLED", "VULNERABILITY_BASIC", "VULNERABILITY_ENTERPRISE"),
+};
+export const RBAC: Shape = {
+  enableInsecureBindingSystemUnauthenticated: "bool",
+  enableInsecureBindingSystemAuthenticated: "bool",
+};
+export const RELEASE_CHANNEL: Shape = { channel: oneOf("RAPID", "REGULAR", "STABLE", "EXTENDED") };
+
+export const CLUSTER: Shape = {
+  name: "string",
+  description: "string",
+  initialNodeCount: "int32",
+  nodeConfig: NODE_CONFIG,
+  nodePools: "unmodelled",
+  masterAuth: { clientCertificateConfig: { issueClientCertificate: "bool" }, clusterCaCertificate: "output" },
+  loggingService: "unmodelled",
+  monitoringService: "unmodelled",
+  network: "string",
+  subnetwork: "string",
+  clusterIpv4Cidr: "unmodelled",
+  addonsConfig: ADDONS,
+  locations: ["string"],
+  enableKubernetesAlpha: "unmodelled",
+  enableTpu: "unmodelled",
+  resourceLabels: "map",
+  labelFingerprint: "output",
+  legacyAbac: ENABLED,
+  networkPolicy: { enabled: "bool", provider: "string" },
+  ipAllocationPolicy: {
+    useIpAliases: "bool",
+    useRoutes: "bool",
+    stackType: oneOf("IPV4"),
+    clusterSecondaryRangeName: "string",
+    servicesSecondaryRangeName: "string",
+    clusterIpv4CidrBlock: "string",
+    servicesIpv4CidrBlock: "string",
+    podCidrOverprovisionConfig: "unmodelled",
+    additionalPodRangesConfig: "unmodelled",
+    additionalIpRangesConfigs: "unmodelled",
+    autoIpamConfig: "unmodelled",
+    networkTierConfig: "unmodelled",
+  },
+  autoscaling: { enableNodeAutoprovisioning: "unmodelled", autoscalingProfile: "unmodelled" },
+  networkConfig: {
+    network: "output",
+    subnetwork: "output",
+    enableIntraNodeVisibility: "bool",
+    datapathProvider: oneOf("LEGACY_DATAPATH", "ADVANCED_DATAPATH"),
+    defaultEnablePrivateNodes: "bool",
+    defaultSnatStatus: DISABLED,
+    enableL4ilbSubsetting: "unmodelled",
+    dnsConfig: "unmodelled",
+    gatewayApiConfig: "unmodelled",
+    serviceExternalIpsConfig: "unmodelled",
+    privateIpv6GoogleAccess: "unmodelled",
+    enableMultiNetworking: "unmodelled",
+    enableFqdnNetworkPolicy: "unmodelled",
+    enableCiliumClusterwideNetworkPolicy: "unmodelled",
+    inTransitEncryptionConfig: "unmodelled",
+    networkPerformanceConfig: "unmodelled",
+    disableL4LbFirewallReconciliation: "unmodelled",
+    dataplaneV2Config: "unmodelled",
+  },
+  autopilot: { enabled: "unmodelled" },
+  binaryAuthorization: { enabled: "bool", evaluationMode: oneOf("DISABLED", "PROJECT_SINGLETON_POLICY_ENFORCE") },
+  releaseChannel: RELEASE_CHANNEL,
+  shieldedNodes: ENABLED,
+  workloadIdentityConfig: { workloadPool: "string" },
+  controlPlaneEndpointsConfig: CONTROL_PLANE,
+  privateClusterConfig: "unmodelled",
+  loggingConfig: LOGGING,
+  monitoringConfig: MONITORING,
+  securityPostureConfig: POSTURE,
+  rbacBindingConfig: RBAC,
+  initialClusterVersion: "unmodelled",
+  databaseEncryption: "unmodelled",
+  verticalPodAutoscaling: "unmodelled",
+  authenticatorGroupsConfig: "unmodelled",
+  maintenancePolicy: "unmodelled",
+  notificationConfig: "unmodelled",
+  confidentialNodes: "unmodelled",
+  identityServiceConfig: "unmodelled",
+  costManagementConfig: "unmodelled",
+  meshCertificates: "unmodelled",
+  nodePoolDefaults: "unmodelled",
+  nodePoolAutoConfig: "unmodelled",
+  defaultMaxPodsConstraint: "unmodelled",
+  resourceUsageExportConfig: "unmodelled",
+  fleet: "unmodelled",
+  enterpriseConfig: "unmodelled",
+  podSecurityPolicyConfig: "unmodelled",
+  podAutoscaling: "unmodelled",
+  secretManagerConfig: "unmodelled",
+  secretSyncConfig: "unmodelled",
+  clusterTelemetry: "unmodelled",
+  protectConfig: "unmodelled",
+  workloadAltsConfig: "unmodelled",
+  enableK8sBetaApis: "unmodelled",
+  gkeAutoUpgradeConfig: "unmodelled",
+  userManagedKeysConfig: "unmodelled",
+  anonymousAuthenticationConfig: "unmodelled",
+  nodeCreationConfig: "unmodelled",
+  managedOpentelemetryConfig: "unmodelled",
+  managedMachineLearningDiagnosticsConfig: "unmodelled",
+  master: "unmodelled",
+  etag: "string",
+};
+
+/** One wish at a time, but a pool's id, which says whose autoscaling is meant. */
+export const CLUSTER_UPDATE: Shape = {
+  desiredNodePoolId: "string",
+  desiredNodePoolAutoscaling: AUTOSCALING,
+  desiredAddonsConfig: ADDONS,
+  desiredLocations: ["string"],
+  desiredReleaseChannel: RELEASE_CHANNEL,
+  desiredControlPlaneEndpointsConfig: CONTROL_PLANE,
+  desiredDefaultEnablePrivateNodes: "bool",
+  desiredIntraNodeVisibilityConfig: ENABLED,
+  desiredShieldedNodes: ENABLED,
+  desiredLoggingConfig: LOGGING,
+  desiredMonitoringConfig: MONITORING,
+  desiredSecurityPostureConfig: POSTURE,
+  desiredRbacBindingConfig: RBAC,
+};
+
+export const POOL_UPDATE: Shape = {
+  name: "string",
+  nodePoolId: "string",
+  machineType: "string",
+  diskType: NODE_CONFIG.diskType as Shape[string],
+  diskSizeGb: "int64",
+  imageType: "string",
+  nodeVersion: "string",
+  locations: ["string"],
+  labels: { labels: "map" },
+  taints: { taints: TAINTS },
+  resourceLabels: { labels: "map" },
+  workloadMetadataConfig: NODE_CONFIG.workloadMetadataConfig as Shape[string],
+  upgradeSettings: UPGRADE_SETTINGS,
+  nodeNetworkConfig: POOL_NETWORK,
+};
