@@ -80,6 +80,9 @@ export class KubeflowPipelines extends pulumi.ComponentResource {
       const reason = `must be a folder's path in the bucket, such as kubeflow; got ${JSON.stringify(pipelinePath)}`;
       throw new pulumi.InputPropertyError({ propertyPath: "pipelinePath", reason });
     }
+    // What cannot be installed is refused before anything is registered; what is known later does not matter to that.
+    const later = { "mysql-pv-claim": "", "seaweedfs-pvc": "" };
+    plannedObjects(environment, plan, { pipelineRoot: "", volumes: { zone, handles: later } });
     super("mltraining:index:KubeflowPipelines", name, { environment, version: plan.manifests.release.version }, opts);
     this.namespace = NAMESPACE;
     this.version = plan.manifests.release.version;
@@ -137,7 +140,7 @@ const PATH = /^[A-Za-z0-9][A-Za-z0-9._-]*(?:\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
 function plannedObjects(
   environment: string,
   { manifests, digests }: KubeflowPlan,
-  known: { pipelineRoot: pulumi.Output<string>; volumes: Parameters<typeof installation>[1]["volumes"] },
+  known: { pipelineRoot: pulumi.Input<string>; volumes: Parameters<typeof installation>[1]["volumes"] },
 ): KubeObject[] {
   try {
     const credentials = { database: password(), accessKey: password(), secretKey: password() };
