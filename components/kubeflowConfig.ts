@@ -36,7 +36,9 @@ export const kubeflowSchema = z.strictObject({
       min: nodeCount(1).optional(),
       max: nodeCount(1).optional(),
       diskGb: disk.optional(),
-      diskType: z.enum(["pd-standard", "pd-balanced", "pd-ssd"]).optional(),
+      diskType: z
+        .enum(["pd-standard", "pd-balanced", "pd-ssd"], { error: "must be pd-standard, pd-balanced or pd-ssd" })
+        .optional(),
     })
     .optional(),
   /** Nodes with GPUs, none of which stands while no step asks for one. */
