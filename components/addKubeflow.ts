@@ -60,7 +60,6 @@ export function addKubeflow(
       projectNumber: cluster.projectNumber,
       environment,
       kubeconfig: cluster.kubeconfig,
-      cluster: cluster.resource,
       plan,
       dataBucket: buckets.data.apply((name) => requireOwnBucket(name, kubeflow.pipelineBucket)),
       pipelinePath: kubeflow.pipelineRoot,

@@ -25,8 +25,6 @@ export interface KubeflowPipelinesArgs {
   environment: string;
   /** Of the cluster; the one on this computer is never looked at. */
   kubeconfig: pulumi.Input<string>;
-  /** What goes with the cluster is not deleted one by one. Absent: the cluster is not this stack's. */
-  cluster?: pulumi.Resource;
   plan: KubeflowPlan;
   dataBucket: pulumi.Input<string>;
   /** Where artefacts go in the data bucket. @default "kubeflow" */
@@ -101,26 +99,23 @@ export class KubeflowPipelines extends pulumi.ComponentResource {
       pipelineRoot: this.pipelineRoot,
       volumes: { zone, handles: volumes.handles },
     });
-    this.#register(name, objects, { provider, cluster: args.cluster, wait: args.wait ?? true, identity });
+    this.#register(name, objects, { provider, wait: args.wait ?? true, identity });
     this.registerOutputs({ pipelineRoot: this.pipelineRoot, namespace: this.namespace, version: this.version });
   }
 
   #register(
     name: string,
     objects: readonly KubeObject[],
-    around: { provider: Provider; cluster?: pulumi.Resource; wait: boolean; identity: pulumi.Resource },
+    around: { provider: Provider; wait: boolean; identity: pulumi.Resource },
   ): void {
-    const { provider, cluster, wait, identity } = around;
+    const { provider, wait, identity } = around;
     const add = (object: KubeObject, opts: pulumi.CustomResourceOptions) =>
       new KubernetesObject(`${name}-${object.metadata.name}`, object, { parent: this, provider, ...opts });
     const of = (test: (object: KubeObject) => boolean) => objects.filter(test);
 
     const namespaces = of(({ kind }) => kind === "Namespace");
     const wide = of((object) => !isNamespaced(object) && object.kind !== "Namespace");
-    // A volume is let go of before its disk is: that is the cluster's to say.
-    const ground = wide.map((object) =>
-      add(object, object.kind === "PersistentVolume" || !cluster ? {} : { deletedWith: cluster }),
-    );
+    const ground = wide.map((object) => add(object, {}));
     const [namespace] = namespaces.map((object) => add(object, { dependsOn: ground }));
     const inside = { deletedWith: namespace, dependsOn: namespace ? [namespace] : ground };
 

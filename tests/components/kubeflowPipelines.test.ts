@@ -129,14 +129,10 @@ const CHILDREN = [
 ];
 
 test("schemas and volumes, then the namespace, then rights and policies, then what runs", async () => {
-  const cluster = { type: "test:index:Cluster", name: "cluster" };
-  class Cluster extends pulumi.ComponentResource {}
-  const made = await record(
-    () => new KubeflowPipelines("mlt-dev", { ...ARGS, cluster: new Cluster(cluster.type, cluster.name) }),
-  );
+  const made = await make();
   const of = (type: string, name: string) => made.optionsOf(type, `mlt-dev-${name}`);
   const schema = of("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", "toys.example.test");
-  assert.deepEqual([schema.dependsOn, schema.deletedWith], [[], "cluster"]);
+  assert.deepEqual([schema.dependsOn, schema.deletedWith], [[], ""]);
   // A volume is deleted in the cluster, so that its disk is let go of before it goes.
   const volume = of("kubernetes:core/v1:PersistentVolume", "kubeflow-mysql");
   assert.deepEqual([volume.dependsOn, volume.deletedWith], [["mlt-dev-kubeflow-mysql"], ""]);
@@ -162,12 +158,6 @@ test("schemas and volumes, then the namespace, then rights and policies, then wh
   }
   assert.equal(server.deletedWith, "mlt-dev-kubeflow");
   assert.deepEqual([server.timeouts.create, server.timeouts.update], ["20m", "20m"]);
-});
-
-test("a cluster that is not this stack's keeps nothing of it", async () => {
-  const made = await make();
-  const schema = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
-  assert.equal(made.optionsOf(schema, "mlt-dev-toys.example.test").deletedWith, "");
 });
 
 test("passwords are secrets of their own, made once", async () => {
