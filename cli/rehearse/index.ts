@@ -6,6 +6,7 @@ interface RehearseCommandOptions {
   guest?: string;
   provider: string;
   images: boolean;
+  course: boolean;
   keep: boolean;
   json: boolean;
 }
@@ -28,9 +29,19 @@ export function registerRehearse(program: Command): void {
         .default("attached"),
     )
     .option("--images", "rehearse the life of an image family instead: build, run, change, break, roll back", false)
+    .option("--course", "rehearse a class instead: canary, up, changes, freeze, report, export, down", false)
     .option("--keep", "leave the environment up at the end, and say where it lies", false)
     .option("--json", "print one JSON object as the last line", false)
     .action(async (options: RehearseCommandOptions) => {
+      if (options.course) {
+        const { rehearseCourse } = await import("./course.ts");
+        const { guest, json } = options;
+        process.exitCode = await rehearseCourse({
+          ...(guest ? { guest: guest as "nspawn" | "qemu" | "process" } : {}),
+          json,
+        });
+        return;
+      }
       if (options.images) {
         const { rehearseImages } = await import("./images.ts");
         const { guest, provider, json } = options;

@@ -12,6 +12,9 @@ import { type Running, start } from "../e2e/environment.ts";
 
 const REPOSITORY = dirname(dirname(import.meta.dirname));
 
+/** A class through the real engine, on a machine that does much else. */
+const PATIENCE_MS = 10 * 60_000;
+
 /** A student's line of a roster. */
 export interface Line {
   id: string;
@@ -77,7 +80,7 @@ export async function createCourseWorld(options: Partial<LocalCloudOptions> = {}
     mlt: (...args) => {
       const [command = "", ...rest] = args;
       const all = [join(REPOSITORY, "cli", "mlt.js"), "course", command, "--course", course, ...rest];
-      return start(process.execPath, all, { env: variables, folder });
+      return start(process.execPath, all, { env: variables, folder, patienceMs: PATIENCE_MS });
     },
     writeCourse(keys = {}) {
       const all = {

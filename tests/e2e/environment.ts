@@ -221,9 +221,9 @@ export async function createEnvironment(
 export function start(
   command: string,
   args: string[],
-  { env, folder }: { env: NodeJS.ProcessEnv; folder: string },
+  { env, folder, patienceMs = PATIENCE_MS }: { env: NodeJS.ProcessEnv; folder: string; patienceMs?: number },
 ): Running {
-  const child = spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"], timeout: PATIENCE_MS });
+  const child = spawn(command, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"], timeout: patienceMs });
   const all: Ended = { code: null, stdout: "", stderr: "" };
   const listeners = new Set<() => void>();
   let over = false;
