@@ -10,7 +10,9 @@ const MEASURES: Record<string, (progress: Progress, world: () => Promise<BenchCl
   mlt: async (_progress, world) => (await import("./mlt.ts")).mltRows(await world()),
   storage: async (_progress, world) => (await import("./storage.ts")).storageRows(await world()),
   checkpoints: async (_progress, world) => (await import("./checkpoints.ts")).checkpointRows(await world()),
+  course: async (progress) => (await import("./course.ts")).courseRows(progress),
   students: async (progress) => (await import("./students.ts")).studentRows(progress),
+  kubeflow: async (progress) => (await import("./kubeflow.ts")).kubeflowRows(progress),
   workstation: async (progress) => (await import("./workstation.ts")).workstationRows(progress),
   rehearsal: async (progress) => (await import("./rehearsal.ts")).rehearsalRows(progress),
 };
