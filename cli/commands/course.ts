@@ -50,6 +50,7 @@ export function courseCommands({ add, ends }: Tools): void {
   sub("up", "bring up or change what the roster says; goes on where it was broken off")
     .option(...only)
     .option(...atOnce, counting)
+    .option("--all", "run Pulumi for every stack, also where nothing of ours can have changed")
     .option(...yes);
   sub("status", "a line for each student: stack, last run, machine hours, cost, last activity").option(...only);
   sub("report", "a page with everybody's runs and cost, with CSV and JSON beside it").option(
