@@ -62,7 +62,7 @@ export async function fetchCredentials(access: ClusterAccess): Promise<void> {
       env: { KUBECONFIG: fresh },
     });
     const { code, said } = await running.ended;
-    if (code !== 0) throw refusal(access, said, code);
+    if (code !== 0) throw credentialsRefused(access, said, code);
     await rename(fresh, kubeconfig);
   } catch (error) {
     await rm(fresh, { force: true });
@@ -70,7 +70,8 @@ export async function fetchCredentials(access: ClusterAccess): Promise<void> {
   }
 }
 
-function refusal(access: ClusterAccess, said: string, code: number): UserError {
+/** Why gcloud did not tell the address, in the user's words. */
+export function credentialsRefused(access: ClusterAccess, said: string, code: number): UserError {
   const { cluster, location, project, environment } = access;
   const where = `The cluster ${cluster} (${location}, project ${project})`;
   if (/code=404|not found/i.test(said)) {

@@ -29,7 +29,8 @@ const KEPT = 16_384;
 /** kubectl with the cluster's own kubeconfig and namespace. */
 export class Kubectl {
   readonly access: ClusterAccess;
-  #fetched = false;
+  /** The one time that the address is fetched, for all calls that wait for it. */
+  #fetching: Promise<void> | undefined;
 
   constructor(access: ClusterAccess) {
     this.access = access;
@@ -71,9 +72,10 @@ export class Kubectl {
     attempt: () => Promise<T>,
     doing: string,
   ): Promise<T> {
-    if (!hasCredentials(this.access)) await this.#fetch();
+    if (this.#fetching || !hasCredentials(this.access)) await this.#fetch();
+    const wasFresh = this.#fetching !== undefined;
     let ended = await attempt();
-    if (ended.failed && !this.#fetched && isUnreachable(ended.said)) {
+    if (ended.failed && !wasFresh && isUnreachable(ended.said)) {
       await this.#fetch();
       ended = await attempt();
     }
@@ -81,9 +83,9 @@ export class Kubectl {
     return ended;
   }
 
-  async #fetch(): Promise<void> {
-    await fetchCredentials(this.access);
-    this.#fetched = true;
+  #fetch(): Promise<void> {
+    this.#fetching ??= fetchCredentials(this.access);
+    return this.#fetching;
   }
 
   start(args: readonly string[], { stdout, stderr }: KubectlStreams = {}): RunningKubectl {

@@ -39,6 +39,8 @@ export async function readPipelineFile(file: string): Promise<PipelineFile> {
       throw new UserError(`${file} is larger than a compiled pipeline can be (${LARGEST} bytes).`);
     text = data.toString("utf8");
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new UserError(`There is no ${file} on this computer.`);
     throw error instanceof UserError ? error : fileError(error, `Reading ${file}`);
   }
   if (/\.(tar\.gz|tgz|zip)$/i.test(file) || text.includes("\u0000")) {

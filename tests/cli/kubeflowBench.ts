@@ -20,6 +20,39 @@ export const ENVIRONMENT: Environment = {
   },
 };
 
+/** A compiled pipeline, as small as one can be; `pipeline.yaml` in the bench's folder. */
+export const IR = {
+  pipelineInfo: { name: "mnist" },
+  schemaVersion: "2.1.0",
+  sdkVersion: "kfp-2.17.0",
+  deploymentSpec: { executors: {} },
+  components: {},
+  root: {
+    inputDefinitions: {
+      parameters: {
+        train_steps: { parameterType: "NUMBER_INTEGER", defaultValue: 300, isOptional: true },
+        bucket_path: { parameterType: "STRING" },
+      },
+    },
+    dag: { tasks: { prepare: {}, train: { cachingOptions: { enableCache: true }, dependentTasks: ["prepare"] } } },
+  },
+};
+
+/** How gcloud is asked for the cluster's address. */
+export const CREDENTIALS = [
+  "gcloud",
+  "container",
+  "clusters",
+  "get-credentials",
+  "mlt-test",
+  "--location",
+  "us-central1-a",
+  "--project",
+  "local-project",
+  "--dns-endpoint",
+];
+export const JSON_OUTPUT = ["--output", "json"];
+
 /** What the programs do instead of succeeding: the first whose words are all among the arguments. */
 export interface Failure {
   program: "gcloud" | "kubectl";
@@ -35,6 +68,13 @@ export interface KubeflowBench extends Omit<Workbench, "mlt"> {
   /** The file that gcloud is to write the cluster's address into. */
   kubeconfig: string;
   mlt(args: string[], env?: Record<string, string | undefined>): Running;
+  /** The argv of kubectl's call with these own arguments. */
+  kubectl(...own: string[]): string[];
+  /** The same for a `get`, and for a way to a Service. */
+  get(...what: string[]): string[];
+  forward(service: string, ports: string): string[];
+  /** As at the start: nothing fails, nothing is there, nothing was called. */
+  reset(): Promise<void>;
   /** The argv of every call since the last look, `kubectl` or `gcloud` first. */
   calls(): Promise<string[][]>;
   fails(...failures: Failure[]): Promise<void>;
@@ -121,6 +161,9 @@ export async function openKubeflowBench(): Promise<KubeflowBench> {
   const has: KubeflowBench["has"] = (found) => writeFile(join(folder, "found"), JSON.stringify(found));
   await fails();
   await has({});
+  await bench.files(".", { "pipeline.yaml": JSON.stringify(IR) });
+  const kubeconfig = join(folder, "cache/ml-training/kubeconfig/local-project_us-central1-a_mlt-test.yaml");
+  const kubectl = (...own: string[]) => ["kubectl", "--kubeconfig", kubeconfig, "--namespace", "kubeflow", ...own];
   await objects.writeJson(ENVIRONMENT.buckets.data, "environment.json", ENVIRONMENT);
   const env = {
     ...bench.env,
@@ -135,7 +178,18 @@ export async function openKubeflowBench(): Promise<KubeflowBench> {
     pipelines,
     fails,
     has,
-    kubeconfig: join(folder, "cache/ml-training/kubeconfig/local-project_us-central1-a_mlt-test.yaml"),
+    kubeconfig,
+    kubectl,
+    get: (...what) => kubectl("--request-timeout=30s", "get", ...what),
+    forward: (service, ports) => kubectl("port-forward", "--address", "127.0.0.1", `service/${service}`, ports),
+    async reset() {
+      await fails();
+      await has({});
+      await rm(join(folder, "calls"), { force: true });
+      Object.assign(pipelines, { down: false, onLook: undefined });
+      pipelines.runs.length = 0;
+      pipelines.asked.length = 0;
+    },
     mlt: (args, more = {}) =>
       start(process.execPath, [join(REPOSITORY, "cli", "mlt.js"), "kubeflow", ...args], {
         env: { ...process.env, ...env, ...more },
