@@ -22,6 +22,12 @@ const FORBIDDEN: [from: string, to: string][] = [
   ["cleanup/p.ts", "../localcloud/hosts.ts"],
   ["images/q.ts", "../localcloud/hosts.ts"],
   ["workstation/r.ts", "../engine/cli.ts"],
+  ["course/z.ts", "../localcloud/hosts.ts"],
+  ["course/aa.ts", "../engine/cli.ts"],
+  ["kubeflow/bb.ts", "../localcloud/hosts.ts"],
+  ["cli/course/cc.ts", "../../engine/cli.ts"],
+  ["localcloud/dd.ts", "../course/names.ts"],
+  ["localcloud/ee.ts", "../kubeflow/objects.ts"],
   ["localcloud/s.ts", "../cleanup/inventory.ts"],
   ["localcloud/v.ts", "../faults/case.ts"],
   ["training/w.ts", "../faults/case.ts"],
@@ -36,6 +42,7 @@ const ALLOWED: [from: string, to: string][] = [
   ["faults/x.ts", "../localcloud/hosts.ts"],
   ["faults/y.ts", "../engine/cli.ts"],
   ["components/o.ts", "../training/nearest.ts"],
+  ["course/ff.ts", "../components/names.ts"],
 ];
 
 let folder: string;

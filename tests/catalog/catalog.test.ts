@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as baseImages from "../../catalog/baseImages.ts";
+import * as courseLimits from "../../catalog/courseLimits.ts";
 import * as gpus from "../../catalog/gpus.ts";
 import * as machineTypes from "../../catalog/machineTypes.ts";
 import * as prices from "../../catalog/prices.ts";
 import * as zones from "../../catalog/zones.ts";
 
 test("every table says when it was read", () => {
-  for (const date of [baseImages.READ, gpus.READ, machineTypes.READ, prices.AS_OF, zones.READ]) {
+  for (const date of [baseImages.READ, courseLimits.READ, gpus.READ, machineTypes.READ, prices.AS_OF, zones.READ]) {
     assert.match(date, /^20\d\d-\d\d-\d\d$/);
   }
 });
@@ -90,4 +91,14 @@ test("every disk type that a machine's shape names has a price, and no class of 
   for (const [name, { region, multiRegion }] of Object.entries(prices.STORAGE_PRICES)) {
     assert.ok(multiRegion > region, name);
   }
+});
+
+test("each family's vCPUs, each GPU and each disk counts against a quota", () => {
+  assert.deepEqual(["e2", "n1", "n2", "c3"].map(courseLimits.cpuMetric), ["CPUS", "CPUS", "N2_CPUS", "C3_CPUS"]);
+  assert.equal(courseLimits.gpuMetric("nvidia-tesla-t4", false), "NVIDIA_T4_GPUS");
+  assert.equal(courseLimits.gpuMetric("nvidia-l4", true), "PREEMPTIBLE_NVIDIA_L4_GPUS");
+  const metrics = Object.keys(gpus.GPUS).map((type) => courseLimits.gpuMetric(type, false));
+  assert.equal(new Set(metrics).size, metrics.length);
+  for (const metric of metrics) assert.match(metric, /^NVIDIA_[A-Z0-9_]+_GPUS$/);
+  assert.deepEqual(["pd-standard", "pd-balanced"].map(courseLimits.diskMetric), ["DISKS_TOTAL_GB", "SSD_TOTAL_GB"]);
 });
