@@ -1,4 +1,5 @@
 import { addressPerMonth, copyPerMonth, diskPerMonth, HOURS_PER_MONTH, hourlyPrice } from "../catalog/prices.ts";
+import { CLUSTER_PER_MONTH } from "./clusters.ts";
 import { lastPart, type Thing } from "./compute.ts";
 import type { Item, Kind } from "./types.ts";
 
@@ -26,6 +27,8 @@ export function describe(kind: Kind, thing: Thing): Shown {
       const family = typeof thing.family === "string" ? { detail: `family ${thing.family}` } : {};
       return { ...state, ...family, perMonth: copyPerMonth(kind, bytes) };
     }
+    case "cluster":
+      return { ...state, detail: String(thing.detail ?? ""), perMonth: CLUSTER_PER_MONTH };
     case "address":
       return { ...state, ...address(thing) };
     default:

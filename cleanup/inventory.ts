@@ -2,6 +2,7 @@ import { ENVIRONMENT_LABEL, nameFits, readMark } from "../components/marks.ts";
 import { UserError } from "../training/errors.ts";
 import { Objects } from "../training/storage.ts";
 import { type Bucket, bucketCost, listBuckets } from "./buckets.ts";
+import { clusterDetail, clusterParts, type GkeCluster, listClusters, volumeOf } from "./clusters.ts";
 import { COLLECTIONS, lastPart, listAll, pathOf, placeOf, type Thing } from "./compute.ts";
 import { describe } from "./describe.ts";
 import {
@@ -47,6 +48,7 @@ interface Seen {
   roles: Role[];
   softDeleted: Bucket[];
   policy: Policy;
+  clusters: GkeCluster[];
   gaps: Gap[];
 }
 
@@ -88,7 +90,7 @@ const byPlace = (one: Item, other: Item): number =>
 
 /** Reads every list; one that is refused is a gap. */
 async function look(project: string): Promise<Seen> {
-  const seen: Seen = { candidates: [], roles: [], softDeleted: [], policy: {}, gaps: [] };
+  const seen: Seen = { candidates: [], roles: [], softDeleted: [], policy: {}, clusters: [], gaps: [] };
   let answered = 0;
   const refusals: Refused[] = [];
   const read = async (service: Service, what: string, permission: string, list: () => Promise<void>) => {
@@ -97,6 +99,8 @@ async function look(project: string): Promise<Seen> {
       answered += 1;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      // Where the API of clusters is off there are none; every other one is on where there is something of ours.
+      if (service === "container" && error.disabled) return;
       refusals.push(error);
       seen.gaps.push(gap(service, what, permission, error));
     }
@@ -111,6 +115,14 @@ async function look(project: string): Promise<Seen> {
           seen.gaps.push({ what: plural, why: `Google could not look into ${unreachable.join(", ")} just now` });
         }
       });
+    }),
+    read("container", "clusters", "container.clusters.list", async () => {
+      const { clusters, unreachable } = await listClusters(project);
+      seen.clusters = clusters;
+      seen.candidates.push(...clusters.map((cluster) => fromCluster(cluster, project)));
+      if (unreachable.length > 0) {
+        seen.gaps.push({ what: "clusters", why: `Google could not look into ${unreachable.join(", ")} just now` });
+      }
     }),
     read("storage", "buckets", "storage.buckets.list", async () => {
       const found = await listBuckets(project, false);
@@ -157,6 +169,13 @@ function fromCompute(kind: Kind, thing: Thing): Candidate {
   return { kind, name, place: placeOf(path), path, description, created, thing, ...(labels ? { labels } : {}) };
 }
 
+function fromCluster(cluster: GkeCluster, project: string): Candidate {
+  const { name, location, description, resourceLabels: labels, createTime: created, status } = cluster;
+  const path = `projects/${project}/locations/${location}/clusters/${name}`;
+  const thing = { name, selfLink: path, ...(status ? { status } : {}), detail: clusterDetail(cluster) };
+  return { kind: "cluster", name, place: location, path, description, created, thing, ...(labels ? { labels } : {}) };
+}
+
 function fromBucket(bucket: Bucket): Candidate {
   const { name, labels, timeCreated: created } = bucket;
   return { kind: "bucket", name, place: bucket.location.toLowerCase(), path: name, labels, created, bucket };
@@ -176,7 +195,19 @@ function sort(seen: Seen, asked: string | undefined): { items: Item[]; lookalike
   const items: Item[] = [];
   const others: Candidate[] = [];
   const lookalikes: Lookalike[] = [];
+  const { folded, orphans } = clusterParts(seen.candidates, seen.clusters, ownNetworks(seen));
   for (const candidate of seen.candidates) {
+    if (folded.has(candidate.path)) continue;
+    const orphan = orphans.get(candidate.path);
+    if (orphan) {
+      items.push({ ...toItem(candidate, orphan), past: "its cluster is gone", pastByItself: true });
+      continue;
+    }
+    const volume = volumeOf(candidate);
+    if (volume) {
+      items.push(toItem(candidate, volume));
+      continue;
+    }
     const label = candidate.labels?.[ENVIRONMENT_LABEL];
     const mark = readMark(candidate.description);
     if (label) items.push(toItem(candidate, label));
@@ -188,6 +219,7 @@ function sort(seen: Seen, asked: string | undefined): { items: Item[]; lookalike
       lookalikes.push({ ...shown(candidate), environment: mark.environment, why });
     }
   }
+  addNodes(items, seen, folded);
   const known = new Set(items.map(({ environment }) => environment));
   if (asked !== undefined) known.add(asked);
   for (const candidate of others) {
@@ -198,6 +230,29 @@ function sort(seen: Seen, asked: string | undefined): { items: Item[]; lookalike
     }
   }
   return { items, lookalikes };
+}
+
+/** Our networks by path, and whose each is. */
+function ownNetworks({ candidates }: Seen): Map<string, string> {
+  const own = new Map<string, string>();
+  for (const { kind, name, path, description } of candidates) {
+    const mark = kind === "network" ? readMark(description) : undefined;
+    if (mark && nameFits(name, mark.environment)) own.set(path, mark.environment);
+  }
+  return own;
+}
+
+/** A cluster costs what its nodes and their disks cost, besides its control plane. */
+function addNodes(items: Item[], seen: Seen, folded: ReadonlyMap<string, string>): void {
+  for (const item of items) {
+    if (item.kind !== "cluster") continue;
+    for (const { kind, path, thing } of seen.candidates) {
+      if (folded.get(path) !== item.name || !thing) continue;
+      const { perMonth } = describe(kind, thing);
+      if (perMonth === undefined) item.atLeast = true;
+      else item.perMonth = Math.round(((item.perMonth ?? 0) + perMonth) * 100) / 100;
+    }
+  }
 }
 
 const shown = ({ kind, name, place }: Candidate) => ({ kind, name, place });

@@ -2,6 +2,7 @@ import type { Kind } from "./types.ts";
 
 /** What follows an environment's name in the names that we give. */
 const ENDINGS: Readonly<Partial<Record<Kind, RegExp>>> = {
+  cluster: /^-kubeflow$/,
   machine: /^-((run|img)-\d{14}-[0-9a-f]{4}(-a\d+)?|ws.*)$/,
   disk: /^-((run|img)-\d{14}-[0-9a-f]{4}(-a\d+)?|ws.*)$/,
   serviceAccount: /^-[a-z-]+@.*$/,

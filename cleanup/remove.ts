@@ -11,6 +11,8 @@ import type { Plan } from "./verdict.ts";
 
 /** Who needs whom: what is in a later group is used by what is in an earlier one. Within a group all go at once. */
 const GROUPS: readonly (readonly Kind[])[] = [
+  // A cluster first: it makes its nodes again as long as it is there, and volumes' disks are in use until it is gone.
+  ["cluster"],
   ["machine"],
   ["disk", "address", "template", "schedule", "snapshot", "image", "router", "firewall", "binding"],
   ["subnetwork", "serviceAccount", "role"],
@@ -22,6 +24,7 @@ const AT_ONCE = 10;
 /** Google goes on for a while to count what was just deleted as a user of what it used. */
 const IN_USE_MS = 2 * 60_000;
 const OPERATION_MS = 10 * 60_000;
+const CLUSTER_MS = 30 * 60_000;
 
 export interface RemoveOptions {
   /** One line about what goes on. */
@@ -138,10 +141,35 @@ async function announce({ run }: Item): Promise<void> {
 
 async function deletion(run: Run, item: Item): Promise<void> {
   if (item.kind === "bucket") return deleteBucket(item.name);
+  if (item.kind === "cluster") return deleteCluster(run, item);
   const iam = item.kind === "serviceAccount" || item.kind === "role";
   try {
     const answer = await call<Operation>(iam ? "iam" : "compute", item.path, { method: "DELETE" });
     if (!iam) await finished(run, answer);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.status !== 404) throw error;
+  }
+}
+
+interface GkeOperation {
+  name?: string;
+  status?: string;
+  statusMessage?: string;
+}
+
+async function deleteCluster(run: Run, { path }: Item): Promise<void> {
+  const started = run.now();
+  try {
+    let operation = await call<GkeOperation>("container", path, { method: "DELETE" });
+    const operations = `${path.slice(0, path.indexOf("/clusters/"))}/operations`;
+    for (let pause = 200; operation.status !== "DONE"; pause = Math.min(10_000, pause * 1.5)) {
+      if (run.now() - started > CLUSTER_MS) {
+        throw new Refused(504, [], `the deletion is not done after ${CLUSTER_MS / 60_000} minutes`);
+      }
+      await run.sleep(pause);
+      operation = await call<GkeOperation>("container", `${operations}/${operation.name}`);
+    }
+    if (operation.statusMessage) throw new Refused(400, [], operation.statusMessage);
   } catch (error) {
     if (!(error instanceof Refused) || error.status !== 404) throw error;
   }
@@ -172,6 +200,8 @@ async function finished(run: Run, first: Operation): Promise<void> {
 /** Another resource still uses it, or something is being done to it: a little later it may go. */
 function isInUse(error: unknown): boolean {
   if (!(error instanceof Refused)) return false;
+  // GKE does one thing at a time with a cluster.
+  if (/incompatible operation/i.test(error.message)) return true;
   return error.reasons.some((reason) => /^resource_?(in_?use|not_?ready|operation_?rate)/i.test(reason));
 }
 

@@ -2,6 +2,7 @@ import { loginHeaders } from "../training/auth.ts";
 import {
   billingRoot,
   computeRoot,
+  containerRoot,
   iamRoot,
   kmsRoot,
   orgPolicyRoot,
@@ -19,7 +20,8 @@ export type Service =
   | "serviceUsage"
   | "billing"
   | "orgPolicy"
-  | "kms";
+  | "kms"
+  | "container";
 
 /** The API that has to be enabled for each service. */
 export const APIS: Readonly<Record<Service, string>> = {
@@ -31,6 +33,7 @@ export const APIS: Readonly<Record<Service, string>> = {
   billing: "cloudbilling.googleapis.com",
   orgPolicy: "orgpolicy.googleapis.com",
   kms: "cloudkms.googleapis.com",
+  container: "container.googleapis.com",
 };
 
 const ROOTS: Readonly<Record<Service, () => string>> = {
@@ -42,6 +45,7 @@ const ROOTS: Readonly<Record<Service, () => string>> = {
   billing: () => `${billingRoot()}v1/`,
   orgPolicy: () => `${orgPolicyRoot()}v2/`,
   kms: () => `${kmsRoot()}v1/`,
+  container: () => `${containerRoot()}v1/`,
 };
 
 const PATIENCE_MS = 60_000;

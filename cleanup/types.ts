@@ -1,4 +1,5 @@
 export const KINDS = [
+  "cluster",
   "machine",
   "disk",
   "snapshot",

@@ -61,6 +61,16 @@ export function orgPolicyRoot(): string {
   return override("ORGPOLICY")?.replace(/\/*$/, "/") ?? "https://orgpolicy.googleapis.com/";
 }
 
+/**
+ * The service that knows clusters, ending in a slash. A shell that names another place for Compute Engine alone means
+ * that place's clusters as well.
+ */
+export function containerRoot(): string {
+  const compute = override("COMPUTE");
+  const beside = compute?.replace(/\/?(compute\/v1\/?)?$/, "/container/");
+  return override("CONTAINER")?.replace(/\/*$/, "/") ?? beside ?? "https://container.googleapis.com/";
+}
+
 /** The service that encrypts, ending in a slash. */
 export function kmsRoot(): string {
   return override("CLOUDKMS")?.replace(/\/*$/, "/") ?? "https://cloudkms.googleapis.com/";
