@@ -10,6 +10,7 @@ const MEASURES: Record<string, (progress: Progress, world: () => Promise<BenchCl
   mlt: async (_progress, world) => (await import("./mlt.ts")).mltRows(await world()),
   storage: async (_progress, world) => (await import("./storage.ts")).storageRows(await world()),
   checkpoints: async (_progress, world) => (await import("./checkpoints.ts")).checkpointRows(await world()),
+  report: async (progress) => (await import("./report.ts")).reportRows(progress),
   course: async (progress) => (await import("./course.ts")).courseRows(progress),
   students: async (progress) => (await import("./students.ts")).studentRows(progress),
   kubeflow: async (progress) => (await import("./kubeflow.ts")).kubeflowRows(progress),

@@ -100,7 +100,7 @@ function costChart({ costOverTime: weeks, totals }: Report): string {
     label: "Week of",
     labels: weeks.map(({ week }) => week),
     series: [{ name: "cost", colour: "c4", values: weeks.map(({ cost }) => cost) }],
-    show: (value) => value.toFixed(value >= 100 || value === 0 ? 0 : 2),
+    show: (value) => value.toFixed(2),
     summary: `${dollars(totals.cost)} in all; most in the week of ${dearest.week}: ${dollars(dearest.cost)}.`,
   });
 }
