@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { Provider } from "@pulumi/kubernetes/provider.js";
 import * as pulumi from "@pulumi/pulumi";
 import { installation } from "../kubeflow/installation.ts";
 import { lockedDigests } from "../kubeflow/lockFile.ts";
@@ -11,6 +10,7 @@ import type { Digests } from "../kubeflow/transforms/images.ts";
 import { KubeflowIdentity } from "./kubeflowIdentity.ts";
 import { KubeflowVolumes, type KubeflowVolumesArgs } from "./kubeflowVolumes.ts";
 import { KubernetesObject } from "./kubernetesObject.ts";
+import { Provider } from "./kubernetesProvider.ts";
 
 /** What has to be read before anything is registered: manifests, and digests of images if there is a lock file. */
 export interface KubeflowPlan {
@@ -106,7 +106,7 @@ export class KubeflowPipelines extends pulumi.ComponentResource {
   #register(
     name: string,
     objects: readonly KubeObject[],
-    around: { provider: Provider; wait: boolean; identity: pulumi.Resource },
+    around: { provider: pulumi.ProviderResource; wait: boolean; identity: pulumi.Resource },
   ): void {
     const { provider, wait, identity } = around;
     const add = (object: KubeObject, opts: pulumi.CustomResourceOptions) =>
