@@ -1,21 +1,24 @@
-// A course of a few students, brought up by the real engine in a local cloud whose machines boot nothing: each student
-// at a computer of their own, with a token of their own, and what IAM is asked on the way.
+// A course of a few students in a local cloud whose machines boot nothing: each student at a computer of their own, with a
+// token of their own, and what IAM is asked on the way.
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { clientVariables } from "../../cli/local/variables.ts";
 import type { Course, CourseRecord, Place, Student } from "../../course/contract.ts";
-import { environmentOf, foundationStackOf, placeOf } from "../../course/names.ts";
+import { placeOf } from "../../course/names.ts";
 import { accountOf, foundationPlan, studentPlan } from "../../course/stacks.ts";
 import type { Principal } from "../../localcloud/core/access.ts";
 import type { Daemon } from "../../localcloud/daemon.ts";
-import type { LocalCloudOptions } from "../../localcloud/server.ts";
+import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import type { Environment } from "../../training/contract.ts";
 import { type Ended, start } from "../e2e/environment.ts";
-import { createWorld, type World } from "../engine/world.ts";
 import { REPOSITORY } from "../helpers/shell.ts";
 import { fakeDriver } from "../localcloud/compute/fixture.ts";
+import { type Answer, Builder } from "./builder.ts";
 import { COURSE, studentsOf } from "./rights.ts";
+
+export type { Answer } from "./builder.ts";
 
 /** One question to IAM. */
 export interface Asked {
@@ -37,13 +40,9 @@ export interface Seat {
   call(as: "person" | "account", method: string, path: string, body?: unknown): Promise<Answer>;
 }
 
-export interface Answer {
-  status: number;
-  body: Record<string, unknown>;
-}
-
 export interface Classroom {
-  world: World;
+  cloud: LocalCloud;
+  folder: string;
   course: Course;
   students: Student[];
   record: CourseRecord;
@@ -52,76 +51,64 @@ export interface Classroom {
   project: string;
   /** A call as the project's owner. */
   operator(method: string, path: string, body?: unknown): Promise<Answer>;
-  /** Brings the foundation up again, as `mlt course freeze` does. */
+  /** The project's policy as the foundation makes it when `mlt course freeze` was called, or undone. */
   freeze(frozen: boolean): Promise<void>;
   /** A file below the classroom's folder. */
   file(path: string, text: string): string;
   close(): Promise<void>;
 }
 
-export async function openClassroom(count = 2, options: Partial<LocalCloudOptions> = {}): Promise<Classroom> {
+export async function openClassroom(count = 2): Promise<Classroom> {
+  const folder = mkdtempSync(join(tmpdir(), "mlt-classroom-"));
   const { driver } = fakeDriver();
-  const world = await createWorld({ driver, ...options });
+  const cloud = await startLocalCloud({ stateFolder: join(folder, "cloud"), enabledServices: "all", driver });
   try {
-    return await furnish(world, count);
+    return await furnish(cloud, folder, count);
   } catch (error) {
-    await world.close();
+    await cloud.close();
     throw error;
   }
 }
 
-async function furnish(world: World, count: number): Promise<Classroom> {
-  const { project } = world.cloud;
-  const asked = listen(world);
+async function furnish(cloud: LocalCloud, folder: string, count: number): Promise<Classroom> {
+  const { project } = cloud;
+  const asked = listen(cloud);
   const students = studentsOf(count);
-  const course: Course = { ...COURSE, projects: [project], state: `file://${world.folder}/course-state` };
+  const course: Course = { ...COURSE, projects: [project], state: `file://${folder}/course-state` };
   const places = Object.fromEntries(students.map(({ id }) => [id, placeOf(course, id, project)]));
   const record: CourseRecord = { schema: 1, course: course.name, places, left: {} };
-  const plan = (frozen: boolean) =>
+  const operator = (method: string, path: string, body?: unknown) => answer(cloud.operatorUrl, method, path, body);
+  const builder = new Builder(operator, project);
+  const foundation = (frozen: boolean) =>
     foundationPlan({ course, record: frozen ? { frozen: "2026-11-21T12:00:00Z" } : {}, places }, project);
-  const stackConfig = ({ expires: _expires, ...config }: Record<string, unknown>) =>
-    Object.fromEntries(
-      Object.entries(config).map(([key, value]) => [key.includes(":") ? key : `mltraining:${key}`, value]),
-    );
+  await builder.foundation(foundation(false));
 
-  const base = await world.open(foundationStackOf(course, project), { config: stackConfig(plan(false).config) });
-  await base.up();
-  const operator = (method: string, path: string, body?: unknown) =>
-    answer(world.cloud.operatorUrl, method, path, body);
   const seats = await inTurn(students, async (student): Promise<Seat> => {
     const place = placeOf(course, student.id, project);
-    const { config } = studentPlan({ course, record: {} }, student, place);
-    const stack = await world.open(place.stack, { config: stackConfig(config) });
-    const { outputs } = await stack.up();
-    const bucket = String(outputs.dataBucketUrl).replace("gs://", "");
-    const { body } = await operator("GET", `storage/v1/b/${bucket}/o/environment.json?alt=media`);
+    const environment = await builder.student(studentPlan({ course, record: {} }, student, place));
     const account = accountOf(place);
-    const token = (principal: Principal) => world.cloud.cloud.tokens.issue(principal).access_token;
+    const token = (principal: Principal) => cloud.cloud.tokens.issue(principal).access_token;
     const person = token({ kind: "user", email: student.member.replace("user:", "") });
     const tokens = { person, account: token({ kind: "serviceAccount", email: account }) };
-    const home = join(world.folder, "homes", student.id);
+    const home = join(folder, "homes", student.id);
     mkdirSync(home, { recursive: true });
-    const variables = clientVariables({ ...world.cloud, token: person } as unknown as Daemon, { stateFolder: home });
+    const variables = clientVariables({ ...cloud, token: person } as unknown as Daemon, { stateFolder: home });
     const env = {
       ...process.env,
       ...variables,
       HOME: home,
       XDG_CONFIG_HOME: join(home, ".config"),
-      MLT_ENVIRONMENT: `gs://${bucket}`,
+      MLT_ENVIRONMENT: `gs://${environment.buckets.data}`,
       MLT_IMPERSONATE: "",
     };
-    return {
-      student,
-      place,
-      account,
-      environment: body as unknown as Environment,
-      mlt: (...args) =>
-        start(process.execPath, [join(REPOSITORY, "cli", "mlt.js"), ...args], { env, folder: home }).ended,
-      call: (as, method, path, sent) => answer(world.cloud.url, method, path, sent, tokens[as]),
-    };
+    const mlt = (...args: string[]) =>
+      start(process.execPath, [join(REPOSITORY, "cli", "mlt.js"), ...args], { env, folder: home }).ended;
+    const call: Seat["call"] = (as, method, path, sent) => answer(cloud.url, method, path, sent, tokens[as]);
+    return { student, place, account, environment, mlt, call };
   });
   return {
-    world,
+    cloud,
+    folder,
     course,
     students,
     record,
@@ -129,24 +116,24 @@ async function furnish(world: World, count: number): Promise<Classroom> {
     asked,
     project,
     operator,
-    async freeze(frozen) {
-      const stack = await world.open(foundationStackOf(course, project), { config: stackConfig(plan(frozen).config) });
-      await stack.up();
-    },
+    freeze: (frozen) => builder.foundation(foundation(frozen)),
     file(path, text) {
-      const at = join(world.folder, path);
+      const at = join(folder, path);
       mkdirSync(dirname(at), { recursive: true });
       writeFileSync(at, text);
       return at;
     },
-    close: () => world.close(),
+    async close() {
+      await cloud.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
 /** Writes down every decision about somebody who is not the operator. */
-function listen(world: World): Asked[] {
+function listen({ cloud }: LocalCloud): Asked[] {
   const asked: Asked[] = [];
-  const { access } = world.cloud.cloud;
+  const { access } = cloud;
   const { allowed, require } = access;
   const note = (principal: Principal, permission: string, resource: string, answer: boolean) => {
     if (!("email" in principal)) return;
@@ -193,5 +180,3 @@ export function seat(room: Classroom, index: number): Seat {
   assert.ok(found);
   return found;
 }
-
-export { environmentOf };

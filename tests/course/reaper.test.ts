@@ -22,7 +22,7 @@ let env: NodeJS.ProcessEnv;
 before(async () => {
   room = await openClassroom(2);
   [ann, ben] = [seat(room, 0), seat(room, 1)];
-  const { cloud } = room.world;
+  const { cloud } = room;
   env = {
     CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: `${cloud.url}/storage/v1/`,
     CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE: `${cloud.url}/compute/v1/`,

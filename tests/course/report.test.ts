@@ -67,7 +67,7 @@ test("the page's policy lets its own script and style work and nothing else, and
 test("names are text, whatever they hold", () => {
   assert.ok(page.includes("&lt;script&gt;alert(&quot;name&quot;)&lt;/script&gt;"));
   assert.ok(page.includes("O&#39;Neill &amp; Sons"));
-  assert.ok(page.includes('<td role="cell" dir="auto">نورة الخالدي</td>'));
+  assert.ok(page.includes('<td dir="auto">نورة الخالدي</td>'));
   assert.ok(page.includes("no column &quot;wage&quot; &lt;b&gt;"), "what a trainer says is no markup, either");
 });
 

@@ -30,6 +30,9 @@ export const COURSE: Course = {
   folder: "/tmp/none",
 };
 
+/** What mocks call the foundation's. */
+export const SUBNETWORK = "ml26-base-us-central1-0123abc";
+
 /** A right: whoever is `member` has `role` on `on`, if the condition holds. */
 export interface Grant {
   member: string;
@@ -83,7 +86,8 @@ export async function rightsOf(students: readonly Student[], course = COURSE): P
   return rights;
 }
 
-async function recorded({ name, project, config }: StackPlan): Promise<Recorded[]> {
+/** What the program registers for a plan. */
+export async function recorded({ name, project, config }: StackPlan): Promise<Recorded[]> {
   const settings = Object.entries(config).map(([key, value]) => [
     key.includes(":") ? key : `mltraining:${key}`,
     typeof value === "string" ? value : JSON.stringify(value),
@@ -92,7 +96,9 @@ async function recorded({ name, project, config }: StackPlan): Promise<Recorded[
   const foundation = {
     project,
     network: `https://example.test/projects/${project}/global/networks/n`,
-    subnetworks: { "us-central1": `https://example.test/projects/${project}/regions/us-central1/subnetworks/s` },
+    subnetworks: {
+      "us-central1": `https://example.test/projects/${project}/regions/us-central1/subnetworks/${SUBNETWORK}`,
+    },
     students: { [environment]: accountOf(environment, project) },
   };
   // Pulumi's library keeps a stack trace with every promise, which takes longer than all the rest of 200 programs.
@@ -122,7 +128,8 @@ const OWNERS: Record<string, (inputs: Record<string, unknown>) => string> = {
     `projects/${project}/regions/${region}/subnetworks/${String(subnetwork).split("/").at(-1)}`,
 };
 
-function add(rights: Rights, { name, scope }: StackPlan, resources: readonly Recorded[]): void {
+/** Adds what a stack grants. */
+export function add(rights: Rights, { name, scope }: StackPlan, resources: readonly Recorded[]): void {
   let onProject = 0;
   for (const { type, inputs } of resources) {
     if (type === "gcp:projects/iAMCustomRole:IAMCustomRole") {
