@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import { PROJECT_LIMITS } from "../../catalog/courseLimits.ts";
 import { environmentProblem, runPrefix } from "../../components/names.ts";
 import { STUDENT_PERMISSIONS } from "../../components/studentRights.ts";
 import { compileCondition } from "../../localcloud/core/access/cel.ts";
@@ -24,7 +25,7 @@ const byPlace = (environment: string): Grant[] => {
 test("39,800 ordered pairs of 200 students: nobody reaches anything of another's", (t) => {
   const parties = partiesOf(rights);
   assert.equal(parties.length, 200);
-  assert.equal(new Set(rights.places.map(({ project }) => project)).size, 3);
+  assert.equal(new Set(rights.places.map(({ project }) => project)).size, 4);
   for (const { conditions, environment } of parties) assert.equal(conditions.length, 5, environment);
   const verdict = judge(parties);
   assert.equal(verdict.pairs, 39_800);
@@ -114,12 +115,13 @@ test("of one role and principal there is one conditional binding, and a policy s
   assert.equal(Math.max(...count.values()), 1);
   for (const [project, { principals, bytes }] of perProject) {
     const students = rights.places.filter((place) => place.project === project).length;
-    // Google: 1,500 principals in a policy. Its size is limited to 250 KB (general knowledge).
-    const [full, size] = [(principals / students) * 100, Math.round(((bytes / students) * 100) / 1000)];
-    assert.ok(full < 1500 / 3, `${full}`);
-    assert.ok(size < 250, `${size} KB`);
+    const { principals: most, policyBytes } = PROJECT_LIMITS;
+    const size = Math.round(bytes / 1000);
+    assert.ok(principals < most.most / 3, `${principals}`);
+    assert.ok(bytes < policyBytes.most, `${size} KB`);
+    const [hundred, kilobytes] = [(principals / students) * 100, Math.round(((bytes / students) * 100) / 1000)];
     t.diagnostic(
-      `${project}: ${students} students, ${principals} principals; of 100 students ${full.toFixed(0)}, about ${size} KB`,
+      `${project}: ${students} students, ${principals} principals, ${size} KB; 100 students would be ${hundred.toFixed(0)} and ${kilobytes} KB`,
     );
   }
 });
@@ -198,6 +200,6 @@ test("every condition is one that Google takes, and is about types that Google l
     "compute.googleapis.com/Instance",
     "compute.googleapis.com/InstanceTemplate",
   ]);
-  assert.equal(COURSE.projects.length, 3);
+  assert.equal(COURSE.projects.length, 4);
   assert.equal(thingsOf("ml26-s001", "p").length, 11);
 });

@@ -1,6 +1,7 @@
 // Every right that a course's stacks grant, as the program registers it under mocks from the plans that `mlt course up`
 // brings up, and the things that belong to each student.
 
+import { roomOf } from "../../course/arithmetic.ts";
 import type { Course, CourseRecord, Place, StackPlan, Student } from "../../course/contract.ts";
 import { placeOf } from "../../course/names.ts";
 import { assign } from "../../course/places.ts";
@@ -13,7 +14,7 @@ export const COURSE: Course = {
   title: "Machine learning 2026",
   expires: "2027-03-31",
   preset: "course",
-  projects: ["course-one", "course-two", "course-three"],
+  projects: ["course-one", "course-two", "course-three", "course-four"],
   region: "us-central1",
   limits: {
     machineTypes: ["e2-standard-4", "e2-standard-8"],
@@ -73,7 +74,7 @@ export const accountOf = (environment: string, project: string) =>
 /** All stacks of a course of so many, planned and recorded. */
 export async function rightsOf(students: readonly Student[], course = COURSE): Promise<Rights> {
   const empty: CourseRecord = { schema: 1, course: course.name, places: {}, left: {} };
-  const { places } = assign(course, students, empty, () => 100);
+  const { places } = assign(course, students, empty, (project) => roomOf(course, project, 4).students);
   const standing = { course, record: { dataBucket: "ml26-base-course-0123abc" }, places };
   const rights: Rights = { places: Object.values(places), grants: [], roles: new Map(), onProject: new Map() };
   for (const project of new Set(rights.places.map((place) => place.project))) {
