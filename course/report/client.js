@@ -5,10 +5,9 @@ const rows = [...body.rows];
 const heads = [...table.tHead.rows[0].cells];
 const hits = document.getElementById("hits");
 const search = document.getElementById("search");
-const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-
 // Read when they are first needed: what a row is searched in, and what it is sorted by (a cell's data-v, else its text).
 let texts;
+let collator;
 const columns = new Map();
 
 function textOf(row) {
@@ -18,7 +17,9 @@ function textOf(row) {
 
 function valuesOf(column) {
   if (!columns.has(column)) {
-    const read = (cell) => cell.getAttribute("data-v") ?? cell.textContent;
+    const numeric = heads[column].classList.contains("number");
+    const shown = (cell) => cell.getAttribute("data-v") ?? cell.textContent;
+    const read = (cell) => (numeric ? shown(cell).replace("$", "") : shown(cell));
     columns.set(column, new Map(rows.map((row) => [row, read(row.cells[column])])));
   }
   return columns.get(column);
@@ -32,6 +33,7 @@ function folded(text) {
 function sortBy(column, direction) {
   const numeric = heads[column].classList.contains("number");
   const values = valuesOf(column);
+  collator ??= new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
   const sign = direction === "ascending" ? 1 : -1;
   rows.sort((one, other) => {
     const [a, b] = [values.get(one), values.get(other)];
@@ -95,4 +97,12 @@ try {
 } catch {
   choose("auto");
 }
-document.documentElement.classList.add("ready");
+
+// The styles lay rows out as grids, and some browsers then forget that they are a table's: said again, when there is time.
+(window.requestIdleCallback ?? setTimeout)(() => {
+  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+  for (const part of [table, ...table.querySelectorAll("thead, tbody, tr, td, th")]) {
+    const head = part.closest("thead") ? "columnheader" : "rowheader";
+    part.setAttribute("role", roles[part.tagName] ?? head);
+  }
+});

@@ -108,33 +108,55 @@ function costChart({ costOverTime: weeks, totals }: Report): string {
 function studentTable(students: readonly ReportStudent[], now: number): string {
   const head = COLUMNS.map(([name, number, title], index) => {
     const hint = title ? ` title="${html(title)}"` : "";
-    return `<th role="columnheader" scope="col"${number ? ' class="number"' : ""} aria-sort="${index === 0 ? "ascending" : "none"}"><button type="button"${hint}>${html(name)}</button></th>`;
+    return `<th scope="col"${number ? ' class="number"' : ""} aria-sort="${index === 0 ? "ascending" : "none"}"><button type="button"${hint}>${html(name)}</button></th>`;
   }).join("");
-  const rows = students.map((student) => `<tr role="row">${cells(student, now).join("")}</tr>`);
-  return `<table id="students" role="table" aria-labelledby="table">\n<thead role="rowgroup"><tr role="row">${head}</tr></thead>\n<tbody role="rowgroup">\n${rows.join("\n")}\n</tbody></table>`;
+  const rows = students.map((student) => `<tr>${cells(student, now).join("")}</tr>`);
+  return `<table id="students" aria-labelledby="table">\n<thead><tr>${head}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody></table>`;
 }
 
-function cells({ id, name, state, problem, runs, last, usage, lastActivity }: ReportStudent, now: number): string[] {
+function cells(
+  { id, name = "", state, problem, runs, last, usage, lastActivity }: ReportStudent,
+  now: number,
+): string[] {
   const unread = state === "unread";
-  const number = (value: number, shown: string) =>
-    unread
-      ? `<td role="cell" class="number" data-v=""></td>`
-      : `<td role="cell" class="number" data-v="${value}">${shown}</td>`;
+  const number = (shown: string) => `<td class="number">${unread ? "" : shown}</td>`;
   const remark = problem ?? (last && last.phase !== "succeeded" ? last.reason : undefined);
   const colour = unread ? "bad" : state === "up" ? "good" : "other";
   return [
-    `<th role="rowheader" scope="row">${html(id)}</th>`,
-    `<td role="cell" dir="auto">${html(name ?? "")}</td>`,
-    `<td role="cell" class="${colour}">${html(STATES[state])}</td>`,
-    number(runs.total, String(runs.total)),
-    number(runs.succeeded, String(runs.succeeded)),
-    `<td role="cell" data-v="${html(last?.at ?? "")}">${last ? `${html(packageOf(last.id))} ${html(moment(last.at).slice(5))}` : ""}</td>`,
-    `<td role="cell"${last ? ` class="${outcomeColour(last.phase)}"` : ""} data-v="${html(last?.phase ?? "")}">${last ? html(wordOf(last.phase)) : ""}${remark ? `<small dir="auto">${html(remark)}</small>` : ""}</td>`,
-    number(usage.hours.total, usage.hours.total.toFixed(1)),
-    number(usage.hours.thisWeek, usage.hours.thisWeek.toFixed(1)),
-    number(usage.cost.total, dollars(usage.cost.total)),
-    `<td role="cell" data-v="${html(lastActivity ?? "")}">${lastActivity ? html(ago(now - Date.parse(lastActivity))) : ""}</td>`,
+    `<th scope="row">${html(id)}</th>`,
+    `<td${direction(name)}>${html(name)}</td>`,
+    `<td class="${colour}">${html(STATES[state])}</td>`,
+    number(String(runs.total)),
+    number(String(runs.succeeded)),
+    last
+      ? `<td data-v="${digits(last.at)}">${html(packageOf(last.id))} ${html(moment(last.at).slice(5))}</td>`
+      : "<td></td>",
+    outcome(last?.phase, remark),
+    number(usage.hours.total.toFixed(1)),
+    number(usage.hours.thisWeek.toFixed(1)),
+    number(dollars(usage.cost.total)),
+    lastActivity
+      ? `<td data-v="${digits(lastActivity)}">${html(ago(now - Date.parse(lastActivity)))}</td>`
+      : "<td></td>",
   ];
+}
+
+function outcome(phase: string | undefined, remark: string | undefined): string {
+  const word = phase === undefined ? "" : html(wordOf(phase));
+  const colour = phase === undefined ? "" : ` class="${outcomeColour(phase)}"`;
+  if (!remark) return `<td${colour}>${word}</td>`;
+  return `<td${colour} data-v="${word}">${word}<small${direction(remark)}>${html(remark)}</small></td>`;
+}
+
+/** Text that may be written from the right says so by itself, and turns nothing else round. */
+function direction(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII.
+  return /[^\u0000-\u007f]/.test(text) ? ' dir="auto"' : "";
+}
+
+/** A time as digits that sort: to the minute. */
+function digits(time: string): string {
+  return time.slice(0, 16).replace(/\D/g, "");
 }
 
 function outcomeColour(phase: string): string {

@@ -29,6 +29,9 @@ export async function openBrowser(): Promise<OpenBrowser> {
     executablePath: CHROMIUM,
     headless: true,
     userDataDir,
+    // A machine on which much else is tested is no reason to fail.
+    timeout: 180_000,
+    protocolTimeout: 180_000,
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"],
   });
   return {

@@ -36,6 +36,7 @@ describe("the report in Chromium", { skip: NO_BROWSER }, () => {
     writeFileSync(join(folder, "invitation.html"), invitationPage(INVITATION));
     opened = await openBrowser();
     page = await opened.browser.newPage();
+    page.setDefaultTimeout(180_000);
     page.on("request", (request) => asked.push(request.url()));
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(String(error)));
