@@ -102,6 +102,11 @@ export const KUBEFLOW_PRESETS: Readonly<Record<Preset, Required<NonNullable<Kube
   course: { machineType: "e2-standard-4", min: 1, max: 2, diskGb: 50, diskType: "pd-balanced" },
 };
 
+/** What a preset's cluster is, without a GPU pool, for what reckons with it before there are settings. */
+export function defaultSizes(preset: Preset): KubeflowSizes {
+  return { version: DEFAULT_KUBEFLOW, systemPool: { ...KUBEFLOW_PRESETS[preset], spot: false, zones: ["any"] } };
+}
+
 const GPU_DEFAULTS = {
   type: "nvidia-tesla-t4",
   machineType: "n1-standard-4",
@@ -301,7 +306,7 @@ function judgeSizes(config: KubeflowConfig, around: Surroundings, problems: stri
     if (trial) problems.push(`${pool} is too large for a free trial: ${sum}; ${ONE_MACHINE}`);
     else
       warnings.push(
-        `${pool}: a new project may have too little: ${sum}; \`npx mlt doctor\` reads this project's quotas`,
+        `${pool}: a new project may have too little: ${sum}; \`npx mlt doctor --kubeflow\` reads this project's quotas`,
       );
   }
   if (!trial || problems.length > 0 || around.beside.length === 0) return;

@@ -205,6 +205,7 @@ export class Engine {
       PULUMI_BACKEND_URL: state,
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS: "false",
+      ...storageHost(),
     };
     return automation.LocalWorkspace.selectStack(
       { stackName, projectName: PULUMI_PROJECT, program },
@@ -245,6 +246,12 @@ export class Engine {
       Object.entries({ secretsprovider, encryptionsalt, encryptedkey }).filter(([, value]) => value !== undefined),
     );
   }
+}
+
+/** Pulumi's client of Cloud Storage takes a host; Google's other clients take the same variable as an address. */
+function storageHost(): { STORAGE_EMULATOR_HOST?: string } {
+  const address = process.env.STORAGE_EMULATOR_HOST;
+  return address ? { STORAGE_EMULATOR_HOST: address.replace(/^https?:\/\//, "") } : {};
 }
 
 /** A plan as Pulumi's settings file holds it: nested values stay nested. */

@@ -9,6 +9,7 @@ import { type Call, noSuchMethod, parseJson, type Router, readBody, sendError, s
 import { isGoogleHost, pathForHost, serviceOf, withStoragePrefix } from "./hosts.ts";
 import { projects } from "./services/resourcemanager/projects.ts";
 import { requireEnabled } from "./services/serviceusage/enabled.ts";
+import { storeOf } from "./services/storage/store.ts";
 
 /** `open`: calls without a token are the operator's; `closed`: they are refused; `guest`: closed, routed by host name. */
 export type Door = "open" | "closed" | "guest";
@@ -39,7 +40,8 @@ async function handle(
   const url = raw.url ?? "/";
   const at = url.indexOf("?");
   const sent = at < 0 ? url : url.slice(0, at);
-  const rawPath = withProjectId(cloud, door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent));
+  const isBucket = (name: string) => storeOf(cloud).bucket(name) !== undefined;
+  const rawPath = withProjectId(cloud, door === "guest" ? guestPath(host, sent) : withStoragePrefix(sent, isBucket));
   const path = decoded(rawPath);
   const method = overridden(raw);
   const query = parameters(at < 0 ? "" : url.slice(at + 1));

@@ -81,8 +81,12 @@ function xmlPath(rawPath: string): string {
 
 /**
  * With `STORAGE_EMULATOR_HOST`, Google's Node client leaves `/storage/v1` out of its paths, which its Python client puts
- * in: one value of that variable serves both only if a path that begins with `/b` is storage's.
+ * in: one value of that variable serves both only if a path that begins with `/b` is storage's. Its Go client, and with
+ * it Pulumi's `gs://` states, reads objects by the XML API whatever it uses for everything else: `/BUCKET/OBJECT`, where
+ * there is such a bucket.
  */
-export function withStoragePrefix(rawPath: string): string {
-  return /^\/b(\/|$)/.test(rawPath) ? `/storage/v1${rawPath}` : rawPath;
+export function withStoragePrefix(rawPath: string, isBucket: (name: string) => boolean): string {
+  if (/^\/b(\/|$)/.test(rawPath)) return `/storage/v1${rawPath}`;
+  const [, bucket = ""] = /^\/([a-z0-9][a-z0-9._-]+)\/./.exec(rawPath) ?? [];
+  return bucket !== "" && serviceOf(rawPath) === undefined && isBucket(bucket) ? xmlPath(rawPath) : rawPath;
 }

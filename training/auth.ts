@@ -136,9 +136,12 @@ async function metadataAnswers(): Promise<boolean> {
 }
 
 /** A program on the search path, as the shell would find it. */
-export function findProgram(name: string): string | undefined {
-  const endings = process.platform === "win32" ? (process.env.PATHEXT ?? ".EXE;.CMD;.BAT").split(";") : [""];
-  for (const folder of (process.env.PATH ?? "").split(delimiter).filter(Boolean)) {
+export function findProgram(
+  name: string,
+  variables: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  const endings = process.platform === "win32" ? (variables.PATHEXT ?? ".EXE;.CMD;.BAT").split(";") : [""];
+  for (const folder of (variables.PATH ?? "").split(delimiter).filter(Boolean)) {
     for (const ending of endings) {
       const file = join(folder, name + ending);
       try {

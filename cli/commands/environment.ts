@@ -7,7 +7,11 @@ export function environmentCommands({ add, withEnvironment, ends }: Tools): void
       (await import("../environment/use.ts")).use(bucket, options),
     ),
   );
-  withEnvironment(add("doctor", "say what is missing for trainings on Google Cloud, and what puts it right")).action(
-    ends(async (options: CommonOptions) => (await import("../environment/doctor.ts")).doctor(options)),
-  );
+  withEnvironment(add("doctor", "say what is missing for trainings on Google Cloud, and what puts it right"))
+    .option("--kubeflow", "also what a cluster with Kubeflow Pipelines needs: programs, quotas")
+    .action(
+      ends(async (options: CommonOptions & { kubeflow?: boolean }) =>
+        (await import("../environment/doctor.ts")).doctor(options),
+      ),
+    );
 }

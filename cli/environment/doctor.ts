@@ -19,7 +19,7 @@ const SERVICES = ["compute.googleapis.com", "storage.googleapis.com"];
 const NODE_LTS = "https://nodejs.org/en/download";
 
 /** Says what is missing for trainings on Google Cloud, each with what puts it right. Changes nothing. */
-export async function doctor(options: CommonOptions): Promise<number> {
+export async function doctor(options: CommonOptions & { kubeflow?: boolean }): Promise<number> {
   const checks: Check[] = [node()];
   const signedIn = await loginCheck();
   checks.push(gcloud(signedIn.state === "ok"), signedIn);
@@ -30,6 +30,13 @@ export async function doctor(options: CommonOptions): Promise<number> {
   if (project.id && signedIn.state === "ok") checks.push(await servicesCheck(project.id));
   // Whoever has an environment trains without it; whoever has none makes one with it.
   checks.push(pulumi(found.environment !== undefined));
+  if (options.kubeflow || found.environment?.kubeflow) {
+    const { programChecks, quotaCheck } = await import("./kubeflowChecks.ts");
+    checks.push(...programChecks());
+    const { kubeflow, region = process.env.GOOGLE_REGION || "us-central1" } = found.environment ?? {};
+    const where = kubeflow?.location.replace(/-[a-z]$/, "") ?? region;
+    if (project.id && signedIn.state === "ok") checks.push(await quotaCheck(project.id, where, kubeflow !== undefined));
+  }
 
   const ok = checks.every((check) => check.state !== "missing");
   if (options.json) printJson({ ok, checks });

@@ -107,7 +107,8 @@ export class CourseStage {
       if (done === 3 && child.pid) process.kill(-child.pid, "SIGKILL");
     }, "up");
     const { code } = await ended;
-    if (code !== null) throw new Error(`mlt course up was to be killed, and ended with ${code}`);
+    this.signal?.throwIfAborted();
+    if (code !== null || done < 3) throw new Error(`mlt course up was to be killed, and ended with ${code}`);
     return "killed -9 when three students stood";
   }
 

@@ -27,9 +27,10 @@ interface Report {
 
 async function doctor(
   env: Record<string, string | undefined>,
+  more: string[] = [],
 ): Promise<{ code: number; report: Report; states: string }> {
   const services = { CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE: `${bench.cloud.url}/su/`, PATH: tools };
-  const { code, stdout } = await bench.mlt(["doctor", "--json"], { env: { ...services, ...env } });
+  const { code, stdout } = await bench.mlt(["doctor", "--json", ...more], { env: { ...services, ...env } });
   const report = JSON.parse(stdout) as Report;
   return { code, report, states: report.checks.map(({ name, state }) => `${name} ${state}`).join(", ") };
 }
@@ -69,6 +70,43 @@ test("an environment that is none is missing; trainings need neither gcloud nor 
   const bare = await doctor({ MLT_ENVIRONMENT: DATA, PATH: ["", join(bench.folder, "none")].join(delimiter) });
   assert.equal(bare.states, "Node ok, gcloud later, login ok, environment ok, project ok, services ok, pulumi later");
   assert.equal(bare.code, 0);
+});
+
+test("--kubeflow also looks at the programs and quotas that a cluster needs", async () => {
+  const before = await doctor({ MLT_ENVIRONMENT: DATA }, ["--kubeflow"]);
+  assert.match(before.states, /, pulumi ok, gke plugin missing, kubectl missing, quotas ok$/);
+  assert.equal(before.code, 1);
+  const checks = Object.fromEntries(before.report.checks.map((check) => [check.name, check]));
+  assert.deepEqual(checks["gke plugin"], {
+    name: "gke plugin",
+    state: "missing",
+    detail: "gke-gcloud-auth-plugin is not installed; `pulumi up` logs in to the cluster by it",
+    fix: "gcloud components install gke-gcloud-auth-plugin (where gcloud came from apt: sudo apt-get install google-cloud-cli-gke-gcloud-auth-plugin)",
+  });
+  assert.match(
+    String(checks.quotas?.detail),
+    /^room in us-central1 \(CPUS \d+ of 24, SSD_TOTAL_GB \d+ of 500, CPUS_ALL_REGIONS \d+ of 32\)$/,
+  );
+
+  const set = async (limit: number) => {
+    const body = JSON.stringify({ project: "local-project", region: "us-central1", metric: "CPUS", limit });
+    const url = `${bench.cloud.operatorUrl}/local/v1/quotas`;
+    const answer = await fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } });
+    assert.ok(answer.ok, await answer.text());
+  };
+  await set(8);
+  const small = (await doctor({ MLT_ENVIRONMENT: DATA }, ["--kubeflow"])).report.checks.at(-1);
+  assert.equal(small?.state, "later");
+  assert.match(
+    String(small?.detail),
+    /^us-central1 has room for a free trial's sizes only \(.*\); the defaults take 16 vCPUs in a region, 240 GB of SSD disks in a region, 16 vCPUs over all regions$/,
+  );
+  assert.match(String(small?.fix), /^pulumi config set preset freeTrial, or ask for more: https:/);
+  await set(2);
+  const none = (await doctor({ MLT_ENVIRONMENT: DATA }, ["--kubeflow"])).report.checks.at(-1);
+  assert.equal(none?.state, "missing");
+  assert.match(String(none?.fix), /without a cluster the same pipeline runs on one machine: examples\/mnist-pipeline$/);
+  await set(24);
 });
 
 test("for people it is a list with an arrow before what puts things right", async () => {

@@ -162,7 +162,7 @@ test("status: runs, what is served, and pods that do not start, with why", async
     ),
   );
 
-  bench.pipelines.down = true;
+  bench.pipelines.down = Number.POSITIVE_INFINITY;
   const silent = await ended(["status", "--json"]);
   assert.equal(silent.code, 70);
   const told = JSON.parse(silent.stdout) as Record<string, unknown>;

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { type ClusterAccess, credentialsRefused } from "../../kubeflow/access.ts";
 import type { PipelineRun, TaskDetail } from "../../kubeflow/client.ts";
 import { readParameters } from "../../kubeflow/parameters.ts";
 import { pipelineOf, readPipelineFile, sentSpec } from "../../kubeflow/pipelineFile.ts";
 import { type Pod, troublesOf } from "../../kubeflow/pods.ts";
 import { runExitCode, stepsOf } from "../../kubeflow/runs.ts";
 import { findClusterTools } from "../../kubeflow/tools.ts";
+import { isUnreachable, kubectlFailed } from "../../kubeflow/words.ts";
 import { temporaryFolder } from "../helpers/shell.ts";
 
 const parameter = (parameterType: string, more: object = {}) => ({ parameterType, ...more });
@@ -289,4 +291,88 @@ test("every program that is missing is told at once, with how to get it", () => 
     `This computer cannot reach a cluster (1 problem):\n  - gke-gcloud-auth-plugin is missing, by which kubectl logs in; ${plugin}`,
   );
   assert.equal(problem("gcloud", "kubectl", "gke-gcloud-auth-plugin"), undefined);
+});
+
+const ACCESS: ClusterAccess = {
+  cluster: "mlt-test",
+  location: "us-central1-a",
+  namespace: "kubeflow",
+  pipelineRoot: "gs://b/kubeflow",
+  version: "2.17.0",
+  environment: "mlt-test",
+  project: "local-project",
+  kubeconfig: "/none",
+  tools: { gcloud: { file: "gcloud", before: [] }, kubectl: "kubectl" },
+};
+const WHERE = "cluster mlt-test (us-central1-a, project local-project)";
+
+test("what gcloud says of a cluster's address, in the user's words", () => {
+  const words = (said: string) => credentialsRefused(ACCESS, said, 1).message;
+  const ERROR = "ERROR: (gcloud.container.clusters.get-credentials)";
+  assert.equal(
+    words(`${ERROR} ResponseError: code=404, message=Not found: projects/x.`),
+    `The ${WHERE} is gone: somebody deleted it, or it is being made anew. \`pulumi up --refresh\` in the stack of mlt-test makes it again.`,
+  );
+  assert.equal(
+    words(`${ERROR} ResponseError: code=403, message=Required "container.clusters.get" permission(s).`),
+    `The ${WHERE} is not yours to see: you need roles/container.developer in local-project. Ask the environment's owner, or log in as another account: gcloud auth login`,
+  );
+  const login =
+    "gcloud is not logged in. Log in with: gcloud auth login (and for the rest of mlt: gcloud auth application-default login)";
+  assert.equal(words(`${ERROR} You do not currently have an active account selected.`), login);
+  assert.equal(words(`${ERROR} There was a problem refreshing auth tokens: Reauthentication failed.`), login);
+  const old = "ERROR: unrecognized arguments: --dns-endpoint";
+  assert.equal(
+    words(old),
+    `The ${WHERE} has no DNS endpoint that is open to you, or this gcloud is too old to ask for it (gcloud components update). gcloud says: ${old}`,
+  );
+  assert.equal(
+    words("WARNING: x\nERROR: something else\n"),
+    "gcloud could not tell the address of mlt-test (exit code 1): ERROR: something else",
+  );
+  assert.equal(words(""), "gcloud could not tell the address of mlt-test (exit code 1): it gave no reason");
+});
+
+test("what kubectl says, in the user's words; only a cluster that nobody answers for is asked for anew", () => {
+  const words = (said: string) => {
+    const { message, exitCode } = kubectlFailed("Looking", said, 1, ACCESS);
+    return [exitCode, message, isUnreachable(said)];
+  };
+  const rights = "You need roles/container.developer in local-project; the environment's owner grants it.";
+  const where = `Check the network (and the proxy or VPN, if you use one). Whether the cluster is there: gcloud container clusters list --project local-project`;
+  const forbidden = 'Error from server (Forbidden): pods is forbidden: User "a@b.c" cannot list resource';
+  for (const said of [
+    "Unable to connect to the server: dial tcp: lookup gke-1.us-central1.gke.goog: no such host",
+    "Unable to connect to the server: net/http: TLS handshake timeout",
+    "The connection to the server gke-1 was refused - did you specify the right host or port?",
+    "error: the server could not find the requested resource",
+  ]) {
+    assert.deepEqual(words(said), [69, `Looking failed: the ${WHERE} does not answer: ${said}\n${where}`, true]);
+  }
+  assert.deepEqual(words("error: You must be logged in to the server (Unauthorized)"), [
+    64,
+    "Looking failed: the cluster does not accept your login. Log in with: gcloud auth login",
+    false,
+  ]);
+  assert.deepEqual(words(forbidden), [64, `Looking was refused: ${forbidden}\n${rights}`, false]);
+  assert.deepEqual(words("Unable to connect: getting credentials: exec: executable gke-gcloud-auth-plugin not found"), [
+    64,
+    "Looking failed: kubectl does not find gke-gcloud-auth-plugin; install it with: gcloud components install gke-gcloud-auth-plugin (where gcloud came from apt: sudo apt-get install google-cloud-cli-gke-gcloud-auth-plugin)",
+    false,
+  ]);
+  assert.deepEqual(words('Error from server (NotFound): namespaces "kubeflow" not found'), [
+    64,
+    `Looking failed: there is no Kubeflow Pipelines in the ${WHERE}, namespace kubeflow. \`pulumi up --refresh\` installs 2.17.0 again.`,
+    false,
+  ]);
+  assert.deepEqual(words("error: timed out waiting for the condition"), [
+    69,
+    "Looking failed: nothing runs there yet. What does not start, and why: mlt kubeflow status",
+    false,
+  ]);
+  assert.deepEqual(words("error: something else"), [
+    70,
+    "Looking failed (kubectl's exit code 1): error: something else",
+    false,
+  ]);
 });

@@ -112,10 +112,7 @@ test("submit --follow tells each step, waits where the way breaks, and ends as t
     if (looks === 1) bench.pipelines.set(id, { state: "RUNNING" }, STEPS("RUNNING"));
     if (looks === 2) {
       bench.pipelines.set(id, { state: "SUCCEEDED" }, STEPS("SUCCEEDED"));
-      bench.pipelines.down = true;
-      setTimeout(() => {
-        bench.pipelines.down = false;
-      }, 3500);
+      bench.pipelines.down = 1;
     }
   };
   const { code, stdout, stderr } = await ended(["submit", "pipeline.yaml", "--follow", "--", "bucket-path="]);

@@ -15,8 +15,8 @@ export interface PipelinesServer {
   set(id: string, change: Partial<PipelineRun>, tasks?: TaskDetail[]): void;
   /** Leaves a run that somebody started before. */
   leave(change: Partial<PipelineRun> & { display_name: string }, tasks?: TaskDetail[]): PipelineRun;
-  /** Answers 503 from now on, or no more. */
-  down: boolean;
+  /** How many of the next calls are answered with 503. */
+  down: number;
   /** Called after each answer to a look at one run. */
   onLook?: (run: PipelineRun, looks: number) => void;
   close(): void;
@@ -142,7 +142,10 @@ export async function openPipelinesServer(): Promise<PipelinesServer> {
     for await (const chunk of request) text += chunk;
     const url = new URL(request.url!, "http://127.0.0.1");
     server.asked.push(`${request.method} ${url.pathname}`);
-    if (server.down) throw new Refusal(503, 14, "upstream connect error");
+    if (server.down > 0) {
+      server.down -= 1;
+      throw new Refusal(503, 14, "upstream connect error");
+    }
     const [, id, verb] = /^\/apis\/v2beta1\/runs(?:\/([^/:]+)(?::(\w+))?)?$/.exec(url.pathname) ?? [];
     if (!url.pathname.startsWith("/apis/v2beta1/runs")) throw new Refusal(404, 5, "Not Found");
     const asked = `${request.method}${id ? " one" : ""}${verb ? ` ${verb}` : ""}`;
@@ -176,7 +179,7 @@ export async function openPipelinesServer(): Promise<PipelinesServer> {
     port: (http.address() as AddressInfo).port,
     runs,
     asked: [],
-    down: false,
+    down: 0,
     leave,
     set(id, change, tasks) {
       Object.assign(find(id), change, tasks ? { run_details: { task_details: tasks } } : {});

@@ -162,7 +162,7 @@ test("a full trial and a new project's quotas are doubts, and so is a machine ty
     "mltraining:kubeflow.systemPool: with the environment's other machines a free trial is full: 1 × first node e2-medium (2) + 2 × system node e2-standard-2 (2) + 1 × workstation e2-standard-2 (2) + 1 × training machine e2-standard-2 (2) = 10 vCPUs while the cluster is made, and the quota CPUS is 8 in a region; what comes last is refused",
   ]);
   assert.deepEqual(config({ gpuPool: {} }).warnings, [
-    "mltraining:kubeflow.gpuPool: a new project may have too little: 1 × GPU node n1-standard-4 (1) = 1 GPU with every pool at its largest, and the quota GPUS_ALL_REGIONS is 0 over all regions; `npx mlt doctor` reads this project's quotas",
+    "mltraining:kubeflow.gpuPool: a new project may have too little: 1 × GPU node n1-standard-4 (1) = 1 GPU with every pool at its largest, and the quota GPUS_ALL_REGIONS is 0 over all regions; `npx mlt doctor --kubeflow` reads this project's quotas",
   ]);
   assert.deepEqual(config({ systemPool: { machineType: "z9-megamem-40" } }).warnings, [
     "mltraining:kubeflow.systemPool.machineType: z9-megamem-40 is not in this program's catalog: it may be newer, and is passed on unchecked",

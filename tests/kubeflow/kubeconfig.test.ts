@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
-import { findAuthPlugin, onPath } from "../../kubeflow/authPlugin.ts";
+import { findAuthPlugin } from "../../kubeflow/authPlugin.ts";
 import { AUTH_PLUGIN_HINT, kubeconfig } from "../../kubeflow/kubeconfig.ts";
 
 const address = { name: "mlt-dev-kubeflow", endpoint: "gke-1-2.us-central1.gke.goog" };
@@ -54,19 +54,18 @@ test("what is no host name is refused", () => {
   }
 });
 
-test("a program is found by the PATH, in its order, on Windows with its endings", () => {
+test("the plugin is found by the PATH, in its order; a file that is no program is not it", () => {
   const [first, second] = [mkdtempSync(join(tmpdir(), "mlt-a-")), mkdtempSync(join(tmpdir(), "mlt-b-"))];
   try {
-    const file = join(second, "gke-gcloud-auth-plugin");
-    writeFileSync(file, "#!/bin/sh\n");
-    chmodSync(file, 0o755);
+    const program = process.platform === "win32" ? "gke-gcloud-auth-plugin.EXE" : "gke-gcloud-auth-plugin";
+    writeFileSync(join(first, program), "");
+    chmodSync(join(first, program), 0o644);
+    writeFileSync(join(second, program), "#!/bin/sh\n");
+    chmodSync(join(second, program), 0o755);
     const PATH = ["", first, second].join(delimiter);
-    assert.equal(findAuthPlugin({ PATH }), file);
-    assert.equal(findAuthPlugin({ PATH: first }), undefined);
+    assert.equal(findAuthPlugin({ PATH }), join(process.platform === "win32" ? first : second, program));
+    assert.equal(findAuthPlugin({ PATH: join(first, "none") }), undefined);
     assert.equal(findAuthPlugin({}), undefined);
-    writeFileSync(join(first, "gke-gcloud-auth-plugin.exe"), "");
-    const windows = { Path: first, PATHEXT: ".COM;.EXE" };
-    assert.equal(onPath("gke-gcloud-auth-plugin", windows, "win32"), join(first, "gke-gcloud-auth-plugin.exe"));
   } finally {
     for (const folder of [first, second]) rmSync(folder, { recursive: true, force: true });
   }
