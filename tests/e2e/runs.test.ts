@@ -237,9 +237,7 @@ describe("with faults of the cloud", () => {
       operationError: { code: "QUOTA_EXCEEDED", message: "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1." },
     });
     const train = live.mlt("train", live.pack("greedy", "print('never')"), "--yes");
-    await train.said(
-      /waits for quota CPUS in us-central1 \(limit 24\); .+; next try in 30 s/,
-    );
+    await train.said(/waits for quota CPUS in us-central1 \(limit 24\); .+; next try in 30 s/);
     const run = await train.said(/\bgreedy-\d{14}-[0-9a-f]{4}\b/);
     await live.until(run, ({ phase }) => phase === "queued");
     assert.equal((await live.mlt("cancel", run).ended).code, 0);
