@@ -20,13 +20,12 @@ import {
 } from "../../training/index.ts";
 import { clientVariables } from "../local/variables.ts";
 import { findInputs } from "./inputs.ts";
+import type { Say } from "./steps.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROJECT = "rehearsal-project";
 const REGION = "us-central1";
 const PACKAGE = "examples/census";
-
-export type Say = (line: string) => void;
 
 /** What the closing table is made of. */
 export interface ImageFindings {
