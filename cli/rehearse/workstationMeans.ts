@@ -28,6 +28,8 @@ const EXCEPT = [
   "/etc/instance_id*",
   "/etc/default/instance_configs*",
   "/etc/ssh*",
+  "/etc/oslogin*",
+  "/etc/security/group.conf",
 ];
 
 /** Every file that a boot could change and has no reason to, with size, time, mode and owner. */

@@ -10,6 +10,7 @@ import { leftovers } from "../../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import { ensureGcsfuse } from "../../localcloud/services/packages/gcsfuse.ts";
 import { type OpenEnvironment, openEnvironment } from "../../training/index.ts";
+import type { WorkstationStatus } from "../../workstation/status.ts";
 import { clientVariables } from "../local/variables.ts";
 import { runMlt, startMlt } from "./mltCommand.ts";
 import type { Playable, Say } from "./steps.ts";
@@ -47,7 +48,9 @@ interface Summary {
     state: string;
     words: string;
     scheduledStop?: string;
-    status?: { bootId: string; bootedAt: string; readyAt?: string; jupyter: string };
+    /** While it is up; before, what it has said last. */
+    status?: WorkstationStatus;
+    lastStatus?: WorkstationStatus;
   };
 }
 
@@ -183,11 +186,18 @@ export class WorkstationStage implements Playable {
     await objects.write(buckets.data, "input/there.txt", "from the bucket\n");
     const read = await this.#mlt("ssh", "--", "cat", "/mnt/bucket/input/there.txt");
     if (read !== "from the bucket\n") throw new Error(`the mount has ${JSON.stringify(read)}`);
-    await this.#mlt("ssh", "--", "ml", "sh", "-c", "echo from the machine >/mnt/bucket/output/back.txt");
+    await this.#mlt(
+      "ssh",
+      "--",
+      "ml",
+      "sh",
+      "-c",
+      "cd /mnt/bucket && mkdir -p output && echo from the machine >output/back.txt",
+    );
     const back = (await objects.read(buckets.data, "output/back.txt"))?.data.toString("utf8");
     if (back !== "from the machine\n") throw new Error(`the bucket has ${JSON.stringify(back)}`);
     const refused = await startMlt(
-      this.#arguments(["ssh", "--", "ml", "sh", "-c", "echo x >/mnt/bucket/code/x"]),
+      this.#arguments(["ssh", "--", "ml", "sh", "-c", "cd /mnt/bucket && mkdir -p code && echo x >code/x"]),
       this.#as(ANN),
     ).ended;
     if (refused.code === 0) throw new Error("the machine may change code/");
@@ -305,14 +315,16 @@ export class WorkstationStage implements Playable {
     const before = this.#bootId;
     const begun = await this.#started();
     let jupyter: number | undefined;
-    await this.#until(({ state, status }) => {
-      if (status && status.bootId !== before && status.jupyter === "running") jupyter ??= Date.now();
-      if (state === "failed" && status?.bootId !== before) throw new Error("its set-up failed: see the lines above");
-      this.#bootId = status?.bootId ?? "";
-      return state === "ready" && status !== undefined && status.bootId !== before;
+    await this.#until(({ state, status, lastStatus }) => {
+      const now = status ?? lastStatus;
+      if (now === undefined || now.bootId === before) return false;
+      if (now.jupyter === "running") jupyter ??= Date.now();
+      if (state === "failed") throw new Error("not all of it works: see the lines above");
+      this.#bootId = now.bootId;
+      return state === "ready";
     }, say);
     const seconds = (until: number) => Math.max(0, Math.round((until - begun) / 1000));
-    const text = `ready ${seconds(Date.now())} s after Google started it (JupyterLab runs after ${seconds(jupyter ?? Date.now())} s at most)`;
+    const text = `ready ${seconds(Date.now())} s after it was switched on, JupyterLab after ${seconds(jupyter ?? Date.now())} s at most`;
     this.findings.boots[name] = text;
     return text;
   }
@@ -337,7 +349,7 @@ export class WorkstationStage implements Playable {
       last = workstation;
       if (workstation.words !== said) {
         said = workstation.words;
-        this.findings.seen.push(said);
+        if (this.findings.seen.at(-1) !== said) this.findings.seen.push(said);
         say(said);
       }
       return wanted(workstation);

@@ -314,7 +314,8 @@ interface Item {
   value: string;
 }
 
-function withLayers(driver: GuestDriver, layers: string[]): GuestDriver {
+/** The driver with layers below every disk that it boots from. */
+export function withLayers(driver: GuestDriver, layers: string[]): GuestDriver {
   if (layers.length === 0) return driver;
   const boot: GuestDriver["boot"] = (spec) =>
     driver.boot({ ...spec, imageFolders: [...(spec.imageFolders ?? []), ...layers] });
