@@ -47,7 +47,7 @@ async function gcloudLogin(): Promise<Check> {
   return { name, state: "missing", detail, fix: "gcloud auth login" };
 }
 
-function activeAccount(): Promise<string> {
+async function activeAccount(): Promise<string> {
   const { file, before, verbatim } = findGcloud();
   const args = ["auth", "list", "--filter=status:ACTIVE", "--format=value(account)"];
   return new Promise((resolve, reject) => {

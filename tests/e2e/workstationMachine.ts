@@ -105,23 +105,6 @@ export class Workstation {
         { role: "roles/storage.objectUser", members: [member], condition: { title: "writable", expression: writable } },
       ],
     });
-    await this.call("POST", `/iam/v1/projects/${project}/roles`, {
-      roleId: "stopItself",
-      role: { title: "stops itself", includedPermissions: ["compute.instances.stop"], stage: "GA" },
-    });
-    const itself = `resource.type == "compute.googleapis.com/Instance" && resource.name.endsWith("/instances/${NAME}")`;
-    await this.call("POST", `/crm/v1/projects/${project}:setIamPolicy`, {
-      policy: {
-        version: 3,
-        bindings: [
-          {
-            role: `projects/${project}/roles/stopItself`,
-            members: [member],
-            condition: { title: "itself", expression: itself },
-          },
-        ],
-      },
-    });
     await this.done("POST", "global/networks", { name: "net", autoCreateSubnetworks: false });
     await this.done("POST", `regions/${REGION}/subnetworks`, {
       name: "sub",
