@@ -331,14 +331,22 @@ class StateTest(Machine):
         )
         made.note("")
         made.end()
-        self.assertIn("This workstation is ready.\n", login_text(made.value))
-        self.assertIn("It stops by itself at 14:13 UTC unless", login_text(made.value, NOON))
+        where = "gs://data-bucket is /mnt/bucket; `ml` opens a shell of the user who owns it and the notebooks.\n"
+        where = where.replace("/mnt/bucket", places.MOUNT)
+        log = f"The log is {places.LOG}.\n"
+        ends = "It stops by itself at 14:13 UTC unless somebody works: a kernel, a terminal, mlt exec, CPU or GPU.\n"
+        self.assertEqual(login_text(made.value), f"This workstation is ready.\n{where}")
+        self.assertEqual(login_text(made.value, NOON), f"This workstation is ready.\n{where}{ends}")
         made.problem("bucket", "gs://data-bucket is not mounted yet")
         made.end()
-        text = login_text(made.value)
-        self.assertIn("not all of it works:\n  bucket failed: gs://data-bucket is not mounted yet\nThe log is ", text)
+        failed = "This workstation runs, but not all of it works:\n  bucket failed: gs://data-bucket is not mounted yet\n"
+        self.assertEqual(login_text(made.value, NOON), f"{failed}{log}{where}{ends}")
         made.stopping("nobody has worked here for 60 minutes")
-        self.assertIn("This workstation is stopping: nobody has worked here for 60 minutes.\n", login_text(made.value))
+        self.assertEqual(
+            login_text(made.value),
+            "This workstation is stopping: nobody has worked here for 60 minutes.\n"
+            "  bucket failed: gs://data-bucket is not mounted yet\n",
+        )
 
 
 class DiskTest(Machine):
