@@ -159,7 +159,9 @@ export class WorkstationStage implements Playable {
     if (me !== "root") throw new Error(`sudo made ann ${me}`);
     const { code, stderr } = await startMlt(this.#arguments(["ssh", "--", "true"]), this.#as("eve@example.com")).ended;
     if (code === 0) throw new Error("a stranger was let in");
-    const refusal = /(Identity-Aware Proxy does not let you in|You lack [a-zA-Z.]+)/.exec(stderr)?.[1];
+    const refusal = /(Reading gs:\S+ is not allowed|Identity-Aware Proxy does not let you in|You lack [a-zA-Z.]+)/.exec(
+      stderr,
+    )?.[1];
     if (!refusal) throw new Error(`a stranger was refused for another reason: ${stderr.slice(-500)}`);
     return `ann reads "${this.findings.login.split("\n")[0]}"; a stranger: "${refusal}"`;
   }
@@ -262,7 +264,7 @@ export class WorkstationStage implements Playable {
   }
 
   async again(): Promise<string> {
-    const told = (await this.#mlt("start")).trim();
+    const told = (await this.#mltAsKeeper("start")).trim();
     const up = await this.#cameUp("second boot", () => undefined);
     const changed = await this.#mlt("ssh", "--", "sudo", "bash", "-c", `${MANIFEST} | comm -13 /root/before -`);
     if (changed !== "") throw new Error(`the second boot changed:\n${changed.slice(0, 1000)}`);
@@ -285,7 +287,7 @@ export class WorkstationStage implements Playable {
     };
     const last = items.filter(({ operationType }) => operationType === "stop").at(-1);
     if (!last?.user.endsWith("@compute-system.iam.gserviceaccount.com")) throw new Error(`${last?.user} stopped it`);
-    const told = (await this.#mlt("stop")).trim();
+    const told = (await this.#mltAsKeeper("stop")).trim();
     return `at ${scheduledStop.slice(11, 16)} UTC by Google's agent; ${told.split(": ").at(-1)}`;
   }
 
@@ -375,6 +377,13 @@ export class WorkstationStage implements Playable {
     return runMlt(this.#arguments(args), this.#as(ANN));
   }
 
+  /** As whoever keeps the environment: people may neither start nor stop machines. */
+  #mltAsKeeper(...args: string[]): Promise<string> {
+    const { signal } = this;
+    const variables = { ...process.env, ...this.#variables };
+    return runMlt(this.#arguments(args), { folder: this.#folder, variables, ...(signal ? { signal } : {}) });
+  }
+
   /** Options stand before what follows `--`. */
   #arguments(args: readonly string[]): string[] {
     const at = args.indexOf("--");
@@ -382,12 +391,14 @@ export class WorkstationStage implements Playable {
     return [...own, "--environment", `gs://${this.#open.buckets.data}`, ...rest];
   }
 
-  /** gcloud connects as this person, who has no right but what `people` gives; the rest is the environment's keeper's. */
+  /** A shell of this person's, who has no right but what `people` gives: to Google mlt and gcloud are this person alone. */
   #as(email: string): { folder: string; variables: NodeJS.ProcessEnv; signal?: AbortSignal } {
     const file = join(this.#folder, `token-${email.split("@")[0]}`);
     const { tokens } = this.#need(this.#cloud).cloud;
-    writeFileSync(file, tokens.issue({ kind: "user", email }, LONG_TOKEN_SECONDS).access_token, { mode: 0o600 });
-    const variables = { ...process.env, ...this.#variables, CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file };
+    const token = tokens.issue({ kind: "user", email }, LONG_TOKEN_SECONDS).access_token;
+    writeFileSync(file, token, { mode: 0o600 });
+    const own = { CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: file, GOOGLE_OAUTH_ACCESS_TOKEN: token };
+    const variables = { ...process.env, ...this.#variables, ...own };
     return { folder: this.#folder, variables, ...(this.signal ? { signal: this.signal } : {}) };
   }
 
