@@ -23,8 +23,8 @@ const EXAMPLE = "examples/fashion-mnist";
 const ANN = "ann@example.com";
 /** The curves that the example draws. */
 export const CURVES = ["accuracy/test", "accuracy/train", "loss/test", "loss/train"];
-/** Nothing takes so long but a first boot on a slow network. */
-const PATIENCE_MS = 600_000;
+/** A first boot installs for minutes on a slow network or a busy computer; `mlt jupyter` waits as long. */
+const PATIENCE_MS = 20 * 60_000;
 
 /** What the closing table is made of. */
 export interface WorkstationFindings {

@@ -1,6 +1,6 @@
 // `mlt rehearse --workstation`: the whole of it in one real guest, whose image is prepared; and what it refuses.
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -15,10 +15,12 @@ const skip = obstacle ? `a workstation needs systemd, and no guest with it runs 
 const folder = mkdtempSync(join(tmpdir(), "mlt-rehearse-ws-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("every step of a workstation's life, and nothing is left", { skip, timeout: 900_000 }, async () => {
+test("every step of a workstation's life, and nothing is left", { skip, timeout: 1_500_000 }, async () => {
   const driver = nspawnDriver();
   await driver.prepare(console.log);
-  const layer = await preparedLayer(console.log);
+  // What the rehearsal has installed, too: else most of its time were a download.
+  const requirements = readFileSync(join(REPOSITORY, "examples/fashion-mnist/requirements.txt"), "utf8");
+  const layer = await preparedLayer(console.log, requirements);
   const before = process.env.TMPDIR;
   process.env.TMPDIR = folder;
   const said: string[] = [];
