@@ -318,7 +318,7 @@ export async function preparedLayer(progress: (line: string) => void, requiremen
   const layer = join(cacheFolder("workstation-images"), key.digest("hex").slice(0, 12));
   if (existsSync(layer)) return layer;
   progress(`preparing an image with JupyterLab, TensorBoard and gcsfuse: ${layer} (once, one to two minutes)`);
-  const metadata = requirements ? { "mlt-requirements": REQUIREMENTS } : {};
+  const metadata: Record<string, string> = requirements ? { "mlt-requirements": REQUIREMENTS } : {};
   const made = await Workstation.make({ image: "plain", metadata }, progress);
   try {
     if (requirements) await made.write(REQUIREMENTS, requirements);
