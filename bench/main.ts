@@ -15,11 +15,12 @@ const MEASURES: Record<string, (progress: Progress, world: () => Promise<BenchCl
   students: async (progress) => (await import("./students.ts")).studentRows(progress),
   kubeflow: async (progress) => (await import("./kubeflow.ts")).kubeflowRows(progress),
   workstation: async (progress) => (await import("./workstation.ts")).workstationRows(progress),
+  images: async (progress) => (await import("./images.ts")).imageRows(progress),
   rehearsal: async (progress) => (await import("./rehearsal.ts")).rehearsalRows(progress),
 };
 
-/** Not measured unless asked for: it takes minutes. */
-const ON_REQUEST = ["rehearsal"];
+/** Not measured unless asked for: they take minutes. */
+const ON_REQUEST = ["workstation", "images", "rehearsal"];
 
 const USAGE = `npm run bench [-- --only NAME …] [-- --rehearsal] [-- --json]   NAME: ${Object.keys(MEASURES).join(", ")}`;
 

@@ -62,7 +62,20 @@ export function parseCron(line: string): { cron?: Cron; problem?: string } {
   ];
   if (weekdays.delete(7)) weekdays.add(0);
   const cron = { minutes, hours, days, months, weekdays, anyDay: parts[2] === "*", anyWeekday: parts[4] === "*" };
+  if (!comes(cron)) {
+    return { problem: `must come at some time, and none of its months has its days; got ${JSON.stringify(line)}` };
+  }
   return { cron };
+}
+
+/** The most days of each month, from January. */
+const DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+/** Whether there is a day for it: the 31st of February never comes. A day of the week does, where it is enough. */
+function comes({ days, months, anyDay, anyWeekday }: Cron): boolean {
+  if (!anyDay && !anyWeekday) return true;
+  const first = Math.min(...days);
+  return [...months].some((month) => first <= (DAYS[month - 1] ?? 0));
 }
 
 function readField(text: string, { least, most, words = [] }: Field): Set<number> | undefined {

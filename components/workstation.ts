@@ -93,7 +93,7 @@ export class Workstation extends pulumi.ComponentResource {
             child,
           );
     const requirements = this.#requirements(name, args);
-    const image = existing(workstation.image, args.after ?? [], this);
+    const image = existing(workstation, args.after ?? [], this);
     const instance = new Instance(
       `${name}-ws`,
       {
@@ -153,6 +153,7 @@ export class Workstation extends pulumi.ComponentResource {
         instance: instance.name,
         network: args.network,
         serviceAccount: args.serviceAccount,
+        bucket: args.bucket,
         throughIap: args.ownAccount,
         sshFrom: workstation.sshFrom,
         people: workstation.people,
@@ -252,13 +253,36 @@ function imagePath({ project, family, name }: ImageChoice): string {
 }
 
 /**
- * The image as it was asked for, once it is known to be there: a family stays a family, so that a newer image of it does
- * not make the workstation anew. Unknown in the first preview, as long as the APIs are not enabled.
+ * The image as it was asked for, once it is known to be there and to fit on the disk: a family stays a family, so that a
+ * newer image of it does not make the workstation anew. Unknown in the first preview, as long as the APIs are not enabled.
  */
-function existing(image: ImageChoice, after: pulumi.Input<string[]>, parent: pulumi.Resource): pulumi.Output<string> {
+function existing(
+  { image, bootDiskGb }: WorkstationConfig,
+  after: pulumi.Input<string[]>,
+  parent: pulumi.Resource,
+): pulumi.Output<string> {
   const { project, family, name } = image;
   return pulumi
     .output(after)
-    .apply(() => whenReady(() => getImage(name ? { project, name } : { project, family }, { parent })))
-    .apply(() => imagePath(image));
+    .apply(() =>
+      whenReady(() => getImage(name ? { project, name } : { project, family }, { parent })).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+        throw new pulumi.RunError(
+          `mltraining:workstation.image: there is no ${imagePath(image)}, or you may not see it. Those there are: gcloud compute images list --project ${project} --no-standard-images`,
+        );
+      }),
+    )
+    .apply(({ diskSizeGb }) => {
+      if (diskSizeGb > bootDiskGb) {
+        throw new pulumi.RunError(
+          `mltraining:workstation.bootDiskGb must be at least ${diskSizeGb}, the size of ${imagePath(image)}; got ${bootDiskGb}`,
+        );
+      }
+      return imagePath(image);
+    });
+}
+
+/** What the provider says of an image that is not there. */
+function isMissing(error: unknown): boolean {
+  return /could not find image|was not found|notFound|\b404\b/i.test(error instanceof Error ? error.message : "");
 }

@@ -2,6 +2,7 @@ import { Firewall } from "@pulumi/gcp/compute/firewall.js";
 import { InstanceIAMMember } from "@pulumi/gcp/compute/instanceIAMMember.js";
 import { TunnelInstanceIAMMember } from "@pulumi/gcp/iap/tunnelInstanceIAMMember.js";
 import { IAMMember as AccountIAMMember } from "@pulumi/gcp/serviceaccount/iammember.js";
+import { BucketIAMMember } from "@pulumi/gcp/storage/bucketIAMMember.js";
 import * as pulumi from "@pulumi/pulumi";
 import { marked } from "./marks.ts";
 import { memberKey } from "./names.ts";
@@ -16,6 +17,8 @@ export interface WorkstationAccessArgs {
   instance: pulumi.Input<string>;
   network: pulumi.Input<string>;
   serviceAccount: pulumi.Input<string>;
+  /** The data bucket. */
+  bucket: pulumi.Input<string>;
   /** Whether SSH through Identity-Aware Proxy still has to be let in to this account's machines. */
   throughIap: boolean;
   /** IPv4 ranges that SSH may come from; empty: none but Identity-Aware Proxy. */
@@ -26,8 +29,8 @@ export interface WorkstationAccessArgs {
 /**
  * Who gets onto a workstation, and from where. A person gets, on this instance alone, the tunnel
  * (`iap.tunnelResourceAccessor`) and the login (`compute.osAdminLogin`, or `osLogin` without sudo), and on its service
- * account `iam.serviceAccountUser`, which OS Login demands for a machine that runs as one. People outside the
- * organisation need `compute.osLoginExternalUser` there, which only it can grant. Costs nothing but the rules' logs.
+ * account `iam.serviceAccountUser`, which OS Login demands for a machine that runs as one. They may read the data bucket,
+ * as `mlt` does before it connects; on the workstation they read all of it anyway. People outside the organisation need `compute.osLoginExternalUser` there, which only it can grant. Costs nothing but the rules' logs.
  */
 export class WorkstationAccess extends pulumi.ComponentResource {
   constructor(name: string, args: WorkstationAccessArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -62,6 +65,8 @@ export class WorkstationAccess extends pulumi.ComponentResource {
       const account = pulumi.interpolate`projects/${project}/serviceAccounts/${serviceAccount}`;
       const use = { serviceAccountId: account, role: "roles/iam.serviceAccountUser", member };
       new AccountIAMMember(`${name}-use-${key}`, use, child);
+      const read = { bucket: args.bucket, role: "roles/storage.objectViewer", member };
+      new BucketIAMMember(`${name}-read-${key}`, read, child);
     }
     this.registerOutputs({});
   }

@@ -33,15 +33,17 @@ test("the table of settings is the schema in Pulumi.yaml", () => {
 });
 
 describe("every mlt command in the README exists", () => {
-  const groups = "local|course|kubeflow";
-  const named = [...readme.matchAll(new RegExp(`mlt ((?:${groups}) )?([a-z]+)`, "g"))].map(
-    ([, group = "", name]) => `${group}${name}`,
+  const GROUPS = "local|image|kubeflow|course";
+  const named = [...readme.matchAll(new RegExp(`mlt (?:(${GROUPS}) )?([a-z]+)`, "g"))].map(([, group, name]) =>
+    group ? `${group} ${name}` : name,
   );
-  // What follows in a row belongs to the row's group.
-  const listed = [...readme.matchAll(new RegExp(`^\\| \`mlt ((?:${groups}) )?[^|]*`, "gm"))].flatMap(
-    ([row, group = ""]) => [...row.matchAll(/· `([a-z]+)/g)].map(([, name]) => `${group}${name}`),
-  );
-  const commands = new Set([...named, ...listed]);
+  // In a table's row what follows the first name belongs to the same group: `mlt image build` · `list`.
+  const listed = (readme.match(/^\| `mlt [^|]*/gm) ?? []).flatMap((row) => {
+    const [, group = ""] = new RegExp(`^\\| \`mlt (${GROUPS}) `).exec(row) ?? [];
+    return [...row.matchAll(/· `([a-z]+)/g)].map(([, name]) => `${group} ${name}`.trim());
+  });
+  const commands = new Set([...named, ...listed] as string[]);
+  assert.ok(commands.has("local stop") && commands.has("watch"), [...commands].join(", "));
   for (const command of commands) {
     test(command, () => {
       const args = ["cli/mlt.js", ...command.split(" "), "--help"];

@@ -205,7 +205,7 @@ class Launch {
     const { signal, waits = true } = this.#context;
     const reason = oneLine(await waitingLine(this.#environment, this.#spec, error.lacks));
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(round, 5));
-    if (waits) this.#say(`${reason}; next try in ${pause / 1000} s`);
+    if (waits) this.#say(`${this.#spec.id} ${reason}; next try in ${pause / 1000} s`);
     const until = this.#now() + pause;
     while (waits && !signal?.aborted) {
       const status = await this.#change((current) => {

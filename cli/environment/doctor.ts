@@ -22,12 +22,16 @@ const NODE_LTS = "https://nodejs.org/en/download";
 export async function doctor(options: CommonOptions & { kubeflow?: boolean }): Promise<number> {
   const checks: Check[] = [node()];
   const signedIn = await loginCheck();
-  checks.push(gcloud(signedIn.state === "ok"), signedIn);
   const found = await environmentCheck(options, signedIn.state === "ok");
-  checks.push(found.check);
+  const hasWorkstation = found.environment?.workstation !== undefined;
+  checks.push(gcloud(signedIn.state === "ok", hasWorkstation), signedIn, found.check);
   const project = projectCheck(found.environment);
   checks.push(project.check);
-  if (project.id && signedIn.state === "ok") checks.push(await servicesCheck(project.id));
+  if (project.id && signedIn.state === "ok") {
+    const more = hasWorkstation ? await import("./doctorWorkstation.ts") : undefined;
+    checks.push(await servicesCheck(project.id, [...SERVICES, ...(more?.WORKSTATION_SERVICES ?? [])]));
+    if (more && found.environment) checks.push(...(await more.workstationChecks(found.environment)));
+  }
   // Whoever has an environment trains without it; whoever has none makes one with it.
   checks.push(pulumi(found.environment !== undefined));
   if (options.kubeflow || found.environment?.kubeflow) {
@@ -62,13 +66,14 @@ function node(): Check {
   };
 }
 
-function gcloud(signedIn: boolean): Check {
+function gcloud(signedIn: boolean, hasWorkstation: boolean): Check {
   const file = findProgram("gcloud");
   if (file) return { name: "gcloud", state: "ok", detail: file };
+  const without = signedIn ? "the login works without it" : "it makes the login";
   return {
     name: "gcloud",
-    state: signedIn ? "later" : "missing",
-    detail: signedIn ? "not installed; the login works without it" : "not installed; it makes the login",
+    state: signedIn && !hasWorkstation ? "later" : "missing",
+    detail: `not installed; ${hasWorkstation ? "mlt ssh, jupyter, exec and cp connect through it" : without}`,
     fix: "https://cloud.google.com/sdk/docs/install",
   };
 }
@@ -112,11 +117,14 @@ async function environmentCheck(
   }
   try {
     const environment = await openEnvironment(chosen.url);
-    const { environment: called, region, training } = environment;
+    const { environment: called, region, training, workstation } = environment;
     const detail = `${called} in ${region}, ${chosen.url} (by ${chosen.from})`;
-    if (training) return { check: { name, state: "ok", detail }, environment };
+    if (training || workstation) return { check: { name, state: "ok", detail }, environment };
     const fix = "pulumi config set mltraining:training '{}' && pulumi up";
-    return { check: { name, state: "missing", detail: `${detail} has no training part`, fix }, environment };
+    return {
+      check: { name, state: "missing", detail: `${detail} has neither trainings nor a workstation`, fix },
+      environment,
+    };
   } catch (error) {
     const detail = messageOf(explained(error, `Reading ${chosen.url}`));
     return { check: { name, state: "missing", detail, fix: "npx mlt use gs://BUCKET" } };
@@ -139,11 +147,11 @@ function projectCheck(environment: OpenEnvironment | undefined): { check: Check;
 }
 
 /** Whether the project's APIs are on, which needs billing to be on as well. */
-async function servicesCheck(project: string): Promise<Check> {
+async function servicesCheck(project: string, wanted: readonly string[]): Promise<Check> {
   const name = "services";
-  const query = SERVICES.map((service) => `names=projects/${project}/services/${service}`).join("&");
+  const query = wanted.map((service) => `names=projects/${project}/services/${service}`).join("&");
   const url = `${serviceUsageRoot()}v1/projects/${encodeURIComponent(project)}/services:batchGet?${query}`;
-  const enable = `gcloud services enable ${SERVICES.join(" ")} --project ${project}`;
+  const enable = `gcloud services enable ${wanted.join(" ")} --project ${project}`;
   try {
     const response = await fetch(url, { headers: await loginHeaders(url), signal: AbortSignal.timeout(10_000) });
     if (!response.ok) {
@@ -153,8 +161,8 @@ async function servicesCheck(project: string): Promise<Check> {
     }
     const { services = [] } = (await response.json()) as { services?: { name?: string; state?: string }[] };
     const on = services.filter(({ state }) => state === "ENABLED").map((service) => service.name?.split("/").at(-1));
-    const off = SERVICES.filter((service) => !on.includes(service));
-    if (off.length === 0) return { name, state: "ok", detail: `${SERVICES.join(", ")} are on` };
+    const off = wanted.filter((service) => !on.includes(service));
+    if (off.length === 0) return { name, state: "ok", detail: `${wanted.join(", ")} are on` };
     const detail = `off in ${project}: ${off.join(", ")}; \`pulumi up\` switches them on where billing is on`;
     const billing = `https://console.cloud.google.com/billing/linkedaccount?project=${project}`;
     return { name, state: "later", detail, fix: `${enable} (billing: ${billing})` };

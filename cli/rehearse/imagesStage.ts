@@ -10,23 +10,16 @@ import { LONG_TOKEN_SECONDS } from "../../localcloud/daemon.ts";
 import { chooseDriver, type GuestDriver, type GuestLevel } from "../../localcloud/guests/index.ts";
 import { leftovers } from "../../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
-import {
-  follow,
-  type OpenEnvironment,
-  openEnvironment,
-  putFiles,
-  type RunStatus,
-  submit,
-} from "../../training/index.ts";
+import { follow, type OpenEnvironment, openEnvironment, putFiles, submit } from "../../training/index.ts";
 import { clientVariables } from "../local/variables.ts";
+import { secondsToTraining, startOf } from "./bootToTraining.ts";
 import { findInputs } from "./inputs.ts";
+import type { Say } from "./steps.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROJECT = "rehearsal-project";
 const REGION = "us-central1";
 const PACKAGE = "examples/census";
-
-export type Say = (line: string) => void;
 
 /** What the closing table is made of. */
 export interface ImageFindings {
@@ -124,7 +117,7 @@ export class ImagesStage {
       (event) => {
         if (event.type === "log") log += event.data.toString("utf8");
         else if (event.type === "status" && event.status.machine) {
-          started ||= this.#startOf(event.status.machine.name);
+          started ||= startOf(this.#need(this.#cloud), event.status.machine.name);
         }
       },
       { signal: this.signal, pollMs: 500 },
@@ -228,15 +221,6 @@ export class ImagesStage {
     return current.name;
   }
 
-  /** When the cloud switched a machine on; 0 as long as it has not. */
-  #startOf(name: string): number {
-    const instances = this.#need(this.#cloud).cloud.state.collection<{ name: string; lastStartTimestamp?: string }>(
-      "compute.instances",
-    );
-    const found = instances.values().find((instance) => instance.name === name);
-    return Date.parse(found?.lastStartTimestamp ?? "") || 0;
-  }
-
   /** Neither a builder nor a test machine, and none of their disks; a run's machine is given time to go. */
   async #nothingRuns(): Promise<void> {
     for (const end = Date.now() + 120_000; ; await new Promise((resolve) => setTimeout(resolve, 250))) {
@@ -272,10 +256,4 @@ function shown({ op, name, diffs }: Step): string {
 
 function isBuild({ type, name }: Step): boolean {
   return type === "command:local:Command" && name.endsWith("-image");
-}
-
-/** From the moment at which the machine was switched on to the trainer's start. */
-export function secondsToTraining({ times: { running } }: RunStatus, started: number): number {
-  if (!running || !started) throw new Error("nobody saw when the machine started, or when it began to train");
-  return Math.round((Date.parse(running) - started) / 100) / 10;
 }

@@ -6,6 +6,7 @@ interface RehearseCommandOptions {
   guest?: string;
   provider: string;
   images: boolean;
+  workstation: boolean;
   course: boolean;
   keep: boolean;
   json: boolean;
@@ -28,28 +29,42 @@ export function registerRehearse(program: Command): void {
         .choices(["attached", "real"])
         .default("attached"),
     )
-    .option("--images", "rehearse the life of an image family instead: build, run, change, break, roll back", false)
-    .option("--course", "rehearse a class instead: canary, up, changes, freeze, report, export, down", false)
+    .addOption(
+      new Option("--images", "rehearse the life of an image family instead: build, run, change, break, roll back")
+        .conflicts(["package", "keep", "workstation", "course"])
+        .default(false),
+    )
+    .addOption(
+      new Option("--workstation", "rehearse a workstation's life instead: work on it, let it stop, start it again")
+        .conflicts(["package", "keep", "images", "course"])
+        .default(false),
+    )
+    .addOption(
+      new Option("--course", "rehearse a class instead: canary, up, changes, freeze, report, export, down")
+        .conflicts(["package", "keep", "provider", "images", "workstation"])
+        .default(false),
+    )
     .option("--keep", "leave the environment up at the end, and say where it lies", false)
     .option("--json", "print one JSON object as the last line", false)
     .action(async (options: RehearseCommandOptions) => {
       if (options.course) {
-        const { rehearseCourse } = await import("./course.ts");
         const { guest, json } = options;
-        process.exitCode = await rehearseCourse({
+        process.exitCode = await (await import("./course.ts")).rehearseCourse({
           ...(guest ? { guest: guest as "nspawn" | "qemu" | "process" } : {}),
           json,
         });
         return;
       }
-      if (options.images) {
-        const { rehearseImages } = await import("./images.ts");
+      if (options.images || options.workstation) {
         const { guest, provider, json } = options;
-        process.exitCode = await rehearseImages({
+        const chosen = {
           ...(guest ? { guest: guest as "nspawn" | "qemu" | "process" } : {}),
           provider: provider as "attached" | "real",
           json,
-        });
+        };
+        process.exitCode = options.images
+          ? await (await import("./images.ts")).rehearseImages(chosen)
+          : await (await import("./workstation.ts")).rehearseWorkstation(chosen);
         return;
       }
       const { rehearse } = await import("./rehearsal.ts");

@@ -25,6 +25,8 @@ export interface RehearsalReport {
     restarts: number;
     /** Seconds by part of the machine's life, as its status tells them. */
     seconds: Record<string, number>;
+    /** From the machine's start to the trainer's. */
+    bootToTraining?: number;
     outputs: number;
   };
   metrics?: Record<string, unknown>;

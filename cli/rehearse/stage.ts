@@ -19,6 +19,7 @@ import {
   submit,
 } from "../../training/index.ts";
 import { clientVariables } from "../local/variables.ts";
+import { secondsToTraining, startOf } from "./bootToTraining.ts";
 import { findInputs } from "./inputs.ts";
 import { lifeOf, type RehearsalReport } from "./report.ts";
 
@@ -57,6 +58,9 @@ export class Stage {
   #outputs = 0;
   #left: Leftovers | undefined;
   #variables: Record<string, string> | undefined;
+
+  /** When the run's first machine was switched on. */
+  #startedAt = 0;
 
   constructor(options: StageOptions) {
     this.#options = options;
@@ -128,9 +132,12 @@ export class Stage {
       (event) => {
         if (event.type === "progress") say(event.line);
         else if (event.type === "log") say(lastLine(event.data));
-        else if (event.status.phase !== phase) {
-          phase = event.status.phase;
-          say(phase);
+        else {
+          if (event.status.machine) this.#startedAt ||= startOf(this.#need(this.#cloud), event.status.machine.name);
+          if (event.status.phase !== phase) {
+            phase = event.status.phase;
+            say(phase);
+          }
         }
       },
       { signal: this.signal, pollMs: 500 },
@@ -202,6 +209,9 @@ export class Stage {
               ...(status.reason ? { reason: status.reason } : {}),
               restarts: status.restarts,
               seconds: lifeOf(status.times),
+              ...(status.times.running && this.#startedAt
+                ? { bootToTraining: secondsToTraining(status, this.#startedAt) }
+                : {}),
               outputs: this.#outputs,
             },
           }

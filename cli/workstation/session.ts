@@ -64,7 +64,8 @@ export async function openSession(
     );
   }
   if (condition.state === "stopped") {
-    const price = machinePerHour(record);
+    // A GPU that is attached is known to Compute Engine alone.
+    const price = machinePerHour(record, await machine.look());
     const cost = price === undefined ? "its price is not known here" : `about ${price.toFixed(3)} USD/h`;
     const why = condition.why ? ` (${condition.why})` : "";
     const ends = record.idleMinutes > 0 ? `, stops after ${record.idleMinutes} idle minutes` : "";

@@ -88,19 +88,6 @@ class Cloud:
         path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(name, safe='')}"
         self._call("POST", "storage", path, data, content_type)
 
-    def stop_machine(self) -> None:
-        """Asks Compute Engine to stop this machine; returns when that is accepted."""
-        project = self._must("project/project-id")
-        zone = self._must("instance/zone").rsplit("/", 1)[-1]
-        name = self._must("instance/name")
-        self._call("POST", "compute", f"/compute/v1/projects/{project}/zones/{zone}/instances/{name}/stop", b"")
-
-    def _must(self, path: str) -> str:
-        value = (self.metadata.get(path) or "").strip()
-        if not value:
-            raise CloudError(404, f"the metadata server has no {path}")
-        return value
-
     def _call(self, method: str, service: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
         base = urlsplit(os.environ.get(f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}") or f"https://{service}.googleapis.com")
         end = time.monotonic() + self._patience

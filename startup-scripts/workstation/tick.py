@@ -14,7 +14,7 @@ from .state import State, log_line
 from .status import compose, parts, publish, publish_log
 from .tools import capture, one_line
 
-# A stop that was accepted takes effect within this; if it has not, the machine is switched off from inside.
+# A shutdown takes effect within this; if it has not, services are no longer waited for.
 STOP_SECONDS = float(os.environ.get("ML_TRAINING_STOP_SECONDS") or 120)
 
 
@@ -61,7 +61,7 @@ def main() -> int:
     except (CloudError, OSError) as problem:
         log_problem(memory, problem)
     if decision.stop:
-        stop(cloud, memory, now)
+        stop(memory, now)
     return 0
 
 
@@ -74,20 +74,21 @@ def idle_seconds(metadata: Metadata, memory: dict[str, Any]) -> float:
     return float(memory.get("idleSeconds", config.IDLE_MINUTES * 60))
 
 
-def stop(cloud: Cloud, memory: dict[str, Any], now: float) -> None:
-    """By Compute Engine, so that the machine is known to be stopped at once; from inside if that does not do it."""
+def stop(memory: dict[str, Any], now: float) -> None:
+    """Switches this machine off: that needs no right and no network. Compute Engine lists it as stopped and keeps its disks."""
     asked = memory.get("stopAskedAt")
-    if isinstance(asked, (int, float)) and now - asked > STOP_SECONDS:
-        log_line("Compute Engine has not stopped this machine: it switches itself off")
-        capture(["systemctl", "poweroff"])
+    if isinstance(asked, (int, float)):
+        if now - asked <= STOP_SECONDS:
+            return
+        log_line("this machine has not gone off: its services are no longer waited for")
+        capture(["systemctl", "poweroff", "--force"])
         return
-    if asked is None:
-        memory["stopAskedAt"] = now
-        write_json(places.ACTIVITY_FILE, memory)
-    try:
-        cloud.stop_machine()
-    except (CloudError, OSError) as problem:
-        log_line(f"this machine could not be stopped: {one_line(problem)}; it is tried again, then it switches itself off")
+    code, said = capture(["systemctl", "poweroff"])
+    if code != 0:
+        log_line(f"this machine could not be switched off (exit {code}, {one_line(said)}); it is tried again in a minute")
+        return
+    memory["stopAskedAt"] = now
+    write_json(places.ACTIVITY_FILE, memory)
 
 
 def log_problem(memory: dict[str, Any], problem: Exception) -> None:

@@ -55,6 +55,16 @@ test("what is no cron line is told with the field that is wrong", () => {
   }
 });
 
+test("a day that never comes is told; one that comes every fourth year is a day", () => {
+  for (const line of ["0 22 31 2 *", "0 22 30 feb *", "0 22 31 4,6,9,11 *"]) {
+    assert.equal(
+      parseCron(line).problem,
+      `must come at some time, and none of its months has its days; got ${JSON.stringify(line)}`,
+    );
+  }
+  for (const line of ["0 22 29 2 *", "0 22 31 2,3 *", "0 22 30,5 2 *", "0 22 31 2 1"]) cron(line);
+});
+
 test("what a start costs follows from start and stop", () => {
   assert.equal(firings(cron("0 8 * * 1-5")).length, 23, "weekdays of a month that begins on a Monday");
   assert.equal(firings(cron("0 8 13 * 5")).length, 5, "either day is enough: four Fridays and the 13th");

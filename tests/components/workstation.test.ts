@@ -235,7 +235,7 @@ test("a public address is reserved, and SSH let in from the named networks alone
   assert.equal(await outputValue(recording.result.externalIp ?? pulumi.output("")), "203.0.113.9");
 });
 
-test("people get the tunnel, the login and the account, each on this workstation alone", async () => {
+test("people get the tunnel, the login and the account on this workstation alone, and read its bucket", async () => {
   const recording = await made({
     people: ["user:ann@example.org", { member: "group:team@example.org", sudo: false }],
   });
@@ -250,6 +250,7 @@ test("people get the tunnel, the login and the account, each on this workstation
     ["TunnelInstanceIAMMember", { ...place, instance: "mlt-dev-ws", role: "roles/iap.tunnelResourceAccessor", member }],
     ["InstanceIAMMember", { ...place, instanceName: "mlt-dev-ws", role, member }],
     ["IAMMember", { serviceAccountId, role: "roles/iam.serviceAccountUser", member }],
+    ["BucketIAMMember", { bucket: "the-bucket", role: "roles/storage.objectViewer", member }],
   ]);
   assert.deepEqual(given.sort(), wanted.map((grant) => JSON.stringify(grant, sorted)).sort());
   // Keyed by the person, so that taking one out touches no other.

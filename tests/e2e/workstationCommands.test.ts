@@ -1,19 +1,25 @@
 // The workstation's commands against a machine that really runs: gcloud (the local cloud's), a tunnel through
 // Identity-Aware Proxy, Google's OS Login in the guest, and the set-up as it is.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { GuestDriver } from "../../localcloud/guests/guest.ts";
 import { nspawnDriver } from "../../localcloud/guests/nspawn/driver.ts";
 import { ensureGcsfuse } from "../../localcloud/services/packages/gcsfuse.ts";
+import { artifactsFolder } from "../helpers/cache.ts";
+import { FASHION_MNIST, fashionMnistPython } from "../helpers/fashionMnist.ts";
+import { run } from "../helpers/shell.ts";
 import { createEnvironment, type LiveEnvironment, waitFor } from "./environment.ts";
 import { preparedLayer } from "./workstationMachine.ts";
 
 const unavailable = await nspawnDriver().unavailable();
 const skip =
   unavailable === undefined ? false : `a workstation needs systemd, and no guest with it runs here: ${unavailable}`;
+
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const skipBrowser = existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}: no screenshot`;
 
 let live: LiveEnvironment;
 before(async () => {
@@ -89,10 +95,53 @@ test("cp takes a folder there as ml and a file back; ssh runs a command as the p
   assert.match(staged.stdout, /^0\n(?!ml\n)\S+\n$/);
 });
 
-test("TensorBoard answers", { skip }, async () => {
+const CURVES = ["accuracy/test", "accuracy/train", "loss/test", "loss/train"];
+
+test("TensorBoard shows the curves of examples/fashion-mnist, one point an epoch", { skip }, async (t) => {
+  const output = join(live.folder, "fashion-mnist");
+  const train = [join(FASHION_MNIST, "train.py"), "--epochs", "3", "--sample", "600", "--output", output];
+  const env = { PATH: process.env.PATH!, HOME: live.folder, CHECKPOINT_DIR: join(live.folder, "checkpoints") };
+  const trained = await run(await fashionMnistPython(), ["-B", ...train], { env, timeoutMs: 120_000 });
+  assert.equal(trained.status, 0, trained.stderr);
+  // As a training leaves them: its folder `logs` is `output/logs`.
+  const put = await live.mlt("put", join(output, "logs"), "output/logs").ended;
+  assert.equal(put.code, 0, put.stderr);
   const running = live.mlt("tensorboard");
+  t.after(() => running.child.kill("SIGINT"));
   const url = (await running.said(/http:\/\/127\.0\.0\.1:\d+\/\n/)).trim();
   assert.match(await (await fetch(url)).text(), /TensorBoard/);
+  const read = async <T>(path: string) => (await (await fetch(`${url}data/plugin/scalars/${path}`)).json()) as T;
+  const tags = () => read<Record<string, Record<string, unknown>>>("tags");
+  // It looks every half minute.
+  await waitFor("the curves", async () => {
+    const ours = (await tags())["fashion-mnist"] ?? {};
+    return CURVES.every((tag) => tag in ours);
+  });
+  const found = await tags();
+  assert.deepEqual([Object.keys(found), Object.keys(found["fashion-mnist"] ?? {}).sort()], [["fashion-mnist"], CURVES]);
+  for (const tag of CURVES) {
+    const points = await read<[number, number, number][]>(`scalars?run=fashion-mnist&tag=${tag}`);
+    assert.deepEqual(
+      points.map(([, step]) => step),
+      [1, 2, 3],
+      tag,
+    );
+    assert.ok(points.every(([, , value]) => value >= 0 && value < 10));
+  }
+  await t.test("a browser draws them", { skip: skipBrowser }, async () => {
+    const picture = join(artifactsFolder("tensorboard"), "fashion-mnist.png");
+    rmSync(picture, { force: true });
+    const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1400,1000"];
+    const place = [`--user-data-dir=${join(live.folder, "chromium")}`, "--virtual-time-budget=30000"];
+    const show = [`--screenshot=${picture}`, `${url}#scalars`];
+    const shown = await run(CHROMIUM, [...flags, ...place, ...show], {
+      env: { ...process.env, HOME: live.folder },
+      timeoutMs: 100_000,
+    });
+    assert.equal(shown.status, 0, shown.stderr);
+    console.log(`TensorBoard's curves: ${picture}`);
+    assert.ok(statSync(picture).size > 20_000, "more than an empty page");
+  });
   running.child.kill("SIGINT");
   assert.equal((await running.ended).code, 0);
 });

@@ -16,7 +16,8 @@ type Json = Record<string, unknown>;
 
 const ZONE = "us-central1-a";
 const REGION = "us-central1";
-const PATIENCE_MS = 240_000;
+const PATIENCE_MS = 600_000;
+const REQUIREMENTS = "workstation/requirements.txt";
 export const DATA = "workstation-data";
 export const NAME = "mlt-dev-ws";
 
@@ -104,23 +105,6 @@ export class Workstation {
         { role: "roles/storage.objectViewer", members: [member] },
         { role: "roles/storage.objectUser", members: [member], condition: { title: "writable", expression: writable } },
       ],
-    });
-    await this.call("POST", `/iam/v1/projects/${project}/roles`, {
-      roleId: "stopItself",
-      role: { title: "stops itself", includedPermissions: ["compute.instances.stop"], stage: "GA" },
-    });
-    const itself = `resource.type == "compute.googleapis.com/Instance" && resource.name.endsWith("/instances/${NAME}")`;
-    await this.call("POST", `/crm/v1/projects/${project}:setIamPolicy`, {
-      policy: {
-        version: 3,
-        bindings: [
-          {
-            role: `projects/${project}/roles/stopItself`,
-            members: [member],
-            condition: { title: "itself", expression: itself },
-          },
-        ],
-      },
     });
     await this.done("POST", "global/networks", { name: "net", autoCreateSubnetworks: false });
     await this.done("POST", `regions/${REGION}/subnetworks`, {
@@ -314,7 +298,8 @@ interface Item {
   value: string;
 }
 
-function withLayers(driver: GuestDriver, layers: string[]): GuestDriver {
+/** The driver with layers below every disk that it boots from. */
+export function withLayers(driver: GuestDriver, layers: string[]): GuestDriver {
   if (layers.length === 0) return driver;
   const boot: GuestDriver["boot"] = (spec) =>
     driver.boot({ ...spec, imageFolders: [...(spec.imageFolders ?? []), ...layers] });
@@ -323,18 +308,20 @@ function withLayers(driver: GuestDriver, layers: string[]): GuestDriver {
 
 /**
  * A disk's layer on which everything is installed, as a prepared image has it; made once by booting a plain machine and
- * kept outside the repository.
+ * kept outside the repository. `requirements`: the text of a requirements.txt that is installed as well.
  */
-export async function preparedLayer(progress: (line: string) => void): Promise<string> {
-  const key = createHash("sha256").update(recipeFolder()).update(gcsfusePackage());
+export async function preparedLayer(progress: (line: string) => void, requirements = ""): Promise<string> {
+  const key = createHash("sha256").update(recipeFolder()).update(gcsfusePackage()).update(requirements);
   for (const file of ["workstation/requirements.txt", "workstation/environments.py"]) {
     key.update(readFileSync(join(REPOSITORY, "startup-scripts", file)));
   }
   const layer = join(cacheFolder("workstation-images"), key.digest("hex").slice(0, 12));
   if (existsSync(layer)) return layer;
   progress(`preparing an image with JupyterLab, TensorBoard and gcsfuse: ${layer} (once, one to two minutes)`);
-  const made = await Workstation.make({ image: "plain" }, progress);
+  const metadata: Record<string, string> = requirements ? { "mlt-requirements": REQUIREMENTS } : {};
+  const made = await Workstation.make({ image: "plain", metadata }, progress);
   try {
+    if (requirements) await made.write(REQUIREMENTS, requirements);
     await made.boot();
     const status = await made.until(({ phase }) => phase === "ready" || phase === "failed");
     if (status.phase !== "ready") throw new Error(`the image could not be prepared: ${JSON.stringify(status)}`);

@@ -170,6 +170,7 @@ test("schedule, address, idle time and larger disks change in place", async () =
   assert.deepEqual(done(up), [
     "create Address",
     "create Firewall",
+    "delete BucketIAMMember",
     "delete IAMCustomRole",
     "delete IAMMember",
     "delete IAMMember",
@@ -199,6 +200,29 @@ test("what would lose the data disk is refused by the preview, what makes the ma
     /zone must not go from us-central1-a to us-central1-b while there is a data disk/,
   );
   assert.equal((await machine()).status, "RUNNING");
+});
+
+test("an image that is not there, or is larger than its disk, is named by the preview", async () => {
+  const gone = await open({ ...FIRST, dataDiskGb: 30, image: `projects/${world.cloud.project}/global/images/mine-v1` });
+  const missing = "there is no projects/local-project/global/images/mine-v1, or you may not see it.";
+  assert.equal(
+    (await failure(gone.preview())).message,
+    `mltraining:workstation.image: ${missing} Those there are: gcloud compute images list --project local-project --no-standard-images`,
+  );
+  const { operatorUrl, project } = world.cloud;
+  const made = await fetch(`${operatorUrl}/compute/v1/projects/${project}/global/images`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "mine-v1", family: "mine", sourceDisk: (await machine()).disks[1]?.source }),
+  });
+  assert.equal(made.status, 200, await made.text());
+  const small = await open({ ...FIRST, dataDiskGb: 30, bootDiskGb: 10, image: "mine" });
+  assert.equal(
+    (await failure(small.preview())).message,
+    `mltraining:workstation.bootDiskGb must be at least 30, the size of projects/${project}/global/images/family/mine; got 10`,
+  );
+  const image = `${operatorUrl}/compute/v1/projects/${project}/global/images/mine-v1`;
+  await fetch(image, { method: "DELETE" });
 });
 
 test("Spot makes it anew, and its home comes along", async () => {

@@ -1,30 +1,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { cacheFolder } from "../helpers/cache.ts";
-import { REPOSITORY, run, temporaryFolder } from "../helpers/shell.ts";
+import { FASHION_MNIST as EXAMPLE, fashionMnistPython } from "../helpers/fashionMnist.ts";
+import { run, temporaryFolder } from "../helpers/shell.ts";
 
-const EXAMPLE = join(REPOSITORY, "examples/fashion-mnist");
 let python = "";
 
 before(async () => {
-  const lock = join(EXAMPLE, "requirements.txt");
-  const hash = createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 12);
-  const folder = cacheFolder("test-venvs", `fashion-mnist-${hash}`);
-  python = join(folder, "bin/python");
-  const done = join(folder, "installed");
-  if (existsSync(done)) return;
-  console.log(`making a virtual environment with Keras and JAX in ${folder} (once, about a minute)`);
-  const made = await run("python3", ["-m", "venv", "--clear", folder], { timeoutMs: 120_000 });
-  assert.equal(made.status, 0, made.stderr);
-  const flags = ["--require-hashes", "--only-binary", ":all:", "--quiet", "--disable-pip-version-check"];
-  const installed = await run(python, ["-m", "pip", "install", ...flags, "-r", lock], { timeoutMs: 600_000 });
-  assert.equal(installed.status, 0, installed.stderr);
-  writeFileSync(done, "");
+  python = await fashionMnistPython();
 });
 
 function bench(t: TestContext) {

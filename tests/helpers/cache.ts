@@ -8,3 +8,10 @@ export function cacheFolder(...parts: string[]): string {
   mkdirSync(folder, { recursive: true });
   return folder;
 }
+
+/** A folder outside the repository for what tests show to people, such as screenshots. `ML_TRAINING_ARTIFACTS` moves it. */
+export function artifactsFolder(...parts: string[]): string {
+  const folder = join(process.env.ML_TRAINING_ARTIFACTS ?? cacheFolder("artifacts"), ...parts);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}

@@ -49,7 +49,8 @@ print("to standard error", file=sys.stderr)
     times.every((time) => time !== undefined && !Number.isNaN(Date.parse(time))),
     JSON.stringify(status.times),
   );
-  assert.deepEqual([...times].sort(), times);
+  // `submitted` is by the launcher's clock.
+  assert.deepEqual([...times.slice(1)].sort(), times.slice(1));
   assert.deepEqual(b.cloud.deletions, [MACHINE]);
 
   const log = b.log();

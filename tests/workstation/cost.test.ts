@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hourlyPrice } from "../../catalog/prices.ts";
 import type { RunStatus } from "../../training/contract.ts";
-import { costSinceMidnight, midnight, stoppedCost } from "../../workstation/cost.ts";
+import { costSinceMidnight, machinePerHour, midnight, stoppedCost } from "../../workstation/cost.ts";
 import type { WorkstationRecord } from "../../workstation/environment.ts";
 
 // Midnight is this computer's.
@@ -24,6 +24,20 @@ const near = (amount: number | undefined, wanted: number) =>
 
 const workstation = (instance: object | undefined, record = RECORD) =>
   costSinceMidnight({ workstation: { record, instance: instance as never }, runs: [], moreRuns: false }, NOW);
+
+test("an attached GPU costs, too; one that the machine type carries is not counted twice", () => {
+  const n1 = { ...RECORD, machineType: "n1-standard-8" };
+  const gpu = { type: "nvidia-tesla-t4", count: 2 };
+  const instance = (type: string) =>
+    ({
+      status: "RUNNING",
+      guestAccelerators: [{ acceleratorType: `zones/z/acceleratorTypes/${type}`, acceleratorCount: 2 }],
+    }) as never;
+  assert.equal(machinePerHour(n1, instance("nvidia-tesla-t4")), hourlyPrice("n1-standard-8", false, { gpu })?.perHour);
+  assert.notEqual(machinePerHour(n1, instance("nvidia-tesla-t4")), machinePerHour(n1));
+  const g2 = { ...RECORD, machineType: "g2-standard-4" };
+  assert.equal(machinePerHour(g2, instance("nvidia-l4")), machinePerHour(g2));
+});
 
 test("a workstation costs from midnight or its start until now or its stop, its disks all day", () => {
   const made = new Date(SINCE - 86_400_000).toISOString();

@@ -193,7 +193,8 @@ export async function resolveImage(context: Context, image: string): Promise<str
     if (found) return `${images}/${text(found.name)}`;
   }
   const family = await context.client.find("compute", `${images}/family/${name}`);
-  if (family) return `${images}/${text(family.name)}`;
+  // A family stays a family, as with the real provider: it means what it means when a machine or disk is made.
+  if (family) return `${images}/family/${name}`;
   throw new Error(`Could not find image or family ${image}`);
 }
 

@@ -1,6 +1,6 @@
 import type { Change } from "../../protocol.ts";
 import type { Context, ResourceType } from "../resource.ts";
-import { boolean, lastSegment, list, map, number, object, type Shape, string } from "../schema.ts";
+import { boolean, list, map, number, object, type Shape, string } from "../schema.ts";
 import { isObject, type Props, text } from "../values.ts";
 import { computeResource } from "./compute-collection.ts";
 import { addStartupScript, machineShape, resolveImage, splitStartupScript } from "./compute-machine.ts";
@@ -83,8 +83,8 @@ const template: ResourceType = {
     return found && { ...found, inputs: splitStartupScript(found.inputs, state) };
   },
   /**
-   * The program may name an image family: the template holds the image that the family meant then. When the family
-   * means another one now, the template is replaced; when the program merely spells the same image differently, not.
+   * A program may spell an image in several ways: the template is replaced when it means another image or family now,
+   * not when it spells the same one differently.
    */
   async adjust(context, outputs, news, changes) {
     const held = Array.isArray(outputs.disks) ? (outputs.disks as Props[]) : [];
@@ -104,8 +104,8 @@ const template: ResourceType = {
 };
 
 async function differs(context: Context, before: string, image: string): Promise<boolean> {
-  if (lastSegment(before) === lastSegment(image)) return false;
-  return lastSegment(await resolveImage(context, image)) !== lastSegment(before);
+  const held = before.replace(/^.*\/(?=projects\/)/, "");
+  return held !== image && held !== (await resolveImage(context, image));
 }
 
 export const templateTypes: ResourceType[] = [template];
