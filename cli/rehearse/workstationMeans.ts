@@ -1,3 +1,5 @@
+import type { WorkstationStatus } from "../../workstation/status.ts";
+
 // What a rehearsal does on the machine besides what a person does there.
 
 /** In the place of 60 minutes; looked at every second in the place of every minute. */
@@ -105,4 +107,27 @@ function compute(socket: WebSocket, code: string): Promise<string> {
     });
     socket.send(JSON.stringify({ header, parent_header: {}, metadata: {}, channel: "shell", content }));
   });
+}
+
+/** `mlt status --json`, as far as it is looked at. */
+export interface Summary {
+  workstation: {
+    state: string;
+    words: string;
+    scheduledStop?: string;
+    /** While it is up; before, what it has said last. */
+    status?: WorkstationStatus;
+    lastStatus?: WorkstationStatus;
+  };
+}
+
+/** 0: nothing answers. */
+export async function statusOf(url: string): Promise<number> {
+  try {
+    const answer = await fetch(url, { redirect: "manual" });
+    await answer.body?.cancel();
+    return answer.status;
+  } catch {
+    return 0;
+  }
 }

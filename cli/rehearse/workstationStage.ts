@@ -10,11 +10,10 @@ import { leftovers } from "../../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import { ensureGcsfuse } from "../../localcloud/services/packages/gcsfuse.ts";
 import { type OpenEnvironment, openEnvironment } from "../../training/index.ts";
-import type { WorkstationStatus } from "../../workstation/status.ts";
 import { clientVariables } from "../local/variables.ts";
 import { runMlt, startMlt } from "./mltCommand.ts";
 import type { Playable, Say } from "./steps.ts";
-import { HURRY, IDLE_SECONDS, MANIFEST, openTab } from "./workstationMeans.ts";
+import { HURRY, IDLE_SECONDS, MANIFEST, openTab, type Summary, statusOf } from "./workstationMeans.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROJECT = "rehearsal-project";
@@ -40,18 +39,6 @@ export interface WorkstationFindings {
   /** Why it stopped the first time. */
   stopped: string;
   left: string[];
-}
-
-/** `mlt status --json`, as far as it is looked at. */
-interface Summary {
-  workstation: {
-    state: string;
-    words: string;
-    scheduledStop?: string;
-    /** While it is up; before, what it has said last. */
-    status?: WorkstationStatus;
-    lastStatus?: WorkstationStatus;
-  };
 }
 
 /** A workstation and its person on their stage: each method is a step and says in a few words what it did. */
@@ -159,9 +146,7 @@ export class WorkstationStage implements Playable {
     if (me !== "root") throw new Error(`sudo made ann ${me}`);
     const { code, stderr } = await startMlt(this.#arguments(["ssh", "--", "true"]), this.#as("eve@example.com")).ended;
     if (code === 0) throw new Error("a stranger was let in");
-    const refusal = /(Reading gs:\S+ is not allowed|Identity-Aware Proxy does not let you in|You lack [a-zA-Z.]+)/.exec(
-      stderr,
-    )?.[1];
+    const refusal = /^Reading gs:\/\/\S+\/environment\.json was refused \(403\)/m.exec(stderr)?.[0];
     if (!refusal) throw new Error(`a stranger was refused for another reason: ${stderr.slice(-500)}`);
     return `ann reads "${this.findings.login.split("\n")[0]}"; a stranger: "${refusal}"`;
   }
@@ -409,16 +394,5 @@ export class WorkstationStage implements Playable {
   #need<T>(value: T | undefined): T {
     if (value === undefined) throw new Error("an earlier step did not end well");
     return value;
-  }
-}
-
-/** 0: nothing answers. */
-async function statusOf(url: string): Promise<number> {
-  try {
-    const answer = await fetch(url, { redirect: "manual" });
-    await answer.body?.cancel();
-    return answer.status;
-  } catch {
-    return 0;
   }
 }

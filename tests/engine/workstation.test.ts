@@ -59,6 +59,19 @@ async function machine(): Promise<Machine> {
   return (await response.json()) as Machine;
 }
 
+/** Behind Pulumi's back, and waits for it. */
+async function make(collection: string, body: { name: string } & Record<string, string>): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const made = await fetch(collection, { method: "POST", headers, body: JSON.stringify(body) });
+  assert.equal(made.status, 200, await made.text());
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const { status } = (await (await fetch(`${collection}/${body.name}`)).json()) as { status: string };
+    if (status === "READY") return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail(`${body.name} is not ready after ten seconds`);
+}
+
 const value = ({ metadata }: Machine, key: string): string | undefined =>
   metadata.items.find((item) => item.key === key)?.value;
 
@@ -210,19 +223,20 @@ test("an image that is not there, or is larger than its disk, is named by the pr
     `mltraining:workstation.image: ${missing} Those there are: gcloud compute images list --project local-project --no-standard-images`,
   );
   const { operatorUrl, project } = world.cloud;
-  const made = await fetch(`${operatorUrl}/compute/v1/projects/${project}/global/images`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ name: "mine-v1", family: "mine", sourceDisk: (await machine()).disks[1]?.source }),
-  });
-  assert.equal(made.status, 200, await made.text());
+  const compute = `${operatorUrl}/compute/v1/projects/${project}`;
+  const sourceImage = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64";
+  await make(`${compute}/zones/us-central1-a/disks`, { name: "mine", sizeGb: "30", sourceImage });
+  const sourceDisk = `projects/${project}/zones/us-central1-a/disks/mine`;
+  await make(`${compute}/global/images`, { name: "mine-v1", family: "mine", sourceDisk });
   const small = await open({ ...FIRST, dataDiskGb: 30, bootDiskGb: 10, image: "mine" });
   assert.equal(
     (await failure(small.preview())).message,
     `mltraining:workstation.bootDiskGb must be at least 30, the size of projects/${project}/global/images/family/mine; got 10`,
   );
-  const image = `${operatorUrl}/compute/v1/projects/${project}/global/images/mine-v1`;
-  await fetch(image, { method: "DELETE" });
+  for (const made of ["global/images/mine-v1", "zones/us-central1-a/disks/mine"]) {
+    const { status } = await fetch(`${compute}/${made}`, { method: "DELETE" });
+    assert.equal(status, 200, made);
+  }
 });
 
 test("Spot makes it anew, and its home comes along", async () => {
