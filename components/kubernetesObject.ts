@@ -1,8 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { KubeObject } from "../kubeflow/objects.ts";
-import { useLinearStructs } from "./linearStruct.ts";
-
-useLinearStructs();
 
 /** Pulumi's type of a Kubernetes object: `kubernetes:core/v1:Service`, `kubernetes:apps/v1:Deployment`. */
 export function typeToken({ apiVersion, kind }: Pick<KubeObject, "apiVersion" | "kind">): string {

@@ -46,13 +46,15 @@ type Options = ConstructorParameters<typeof compute_v1.Compute>[0];
 export function computeClient(): () => Promise<compute_v1.Compute> {
   let client: Promise<compute_v1.Compute> | undefined;
   return () => {
-    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), computeLogin()]).then(([{ compute_v1 }, auth]) => {
-      const rootUrl = computeRoot();
-      // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
-      const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };
-      // The client is typed against another version of the same library; it only ever calls `auth.request`.
-      return new compute_v1.Compute(options as unknown as Options);
-    });
+    client ??= Promise.all([import("@googleapis/compute/build/v1.js"), computeLogin()]).then(
+      ([{ compute_v1 }, auth]) => {
+        const rootUrl = computeRoot();
+        // The client's own retries are off: what is tried again, and for how long, is decided by the engine.
+        const options = { auth, retry: false, timeout: 60_000, ...(rootUrl ? { rootUrl } : {}) };
+        // The client is typed against another version of the same library; it only ever calls `auth.request`.
+        return new compute_v1.Compute(options as unknown as Options);
+      },
+    );
     return client;
   };
 }

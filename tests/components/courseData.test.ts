@@ -44,27 +44,24 @@ test("a foundation makes one bucket, which each machines' account may read and n
     forceDestroy: true,
   });
   const members = recording.ofType("gcp:storage/bucketIAMMember:BucketIAMMember");
-  assert.deepEqual(
-    members.map(({ name, inputs }) => [name, inputs]).sort(),
+  assert.deepEqual(members.map(({ name, inputs }) => [name, inputs]).sort(), [
     [
-      [
-        "ml26-foundation-course-ml26-s001",
-        {
-          bucket: "ml26-foundation-course-0123abc",
-          role: "roles/storage.objectViewer",
-          member: "serviceAccount:ml26-s001-machines@my-project.iam.gserviceaccount.com",
-        },
-      ],
-      [
-        "ml26-foundation-course-ml26-s002-machines-other-project-iam-gse-756c5f",
-        {
-          bucket: "ml26-foundation-course-0123abc",
-          role: "roles/storage.objectViewer",
-          member: `serviceAccount:${OTHER}`,
-        },
-      ],
+      "ml26-foundation-course-ml26-s001",
+      {
+        bucket: "ml26-foundation-course-0123abc",
+        role: "roles/storage.objectViewer",
+        member: "serviceAccount:ml26-s001-machines@my-project.iam.gserviceaccount.com",
+      },
     ],
-  );
+    [
+      "ml26-foundation-course-ml26-s002-machines-other-project-iam-gse-756c5f",
+      {
+        bucket: "ml26-foundation-course-0123abc",
+        role: "roles/storage.objectViewer",
+        member: `serviceAccount:${OTHER}`,
+      },
+    ],
+  ]);
 });
 
 test("without the setting there is no such bucket", async () => {

@@ -11,7 +11,7 @@ export const NAMES = [
   "Ann Bern",
   "Zoë Müller-Łukasz",
   '<script>alert("name")</script>',
-  "=HYPERLINK(\"http://example.com\";\"click\")",
+  '=HYPERLINK("http://example.com";"click")',
   "نورة الخالدي",
   "陳大文",
   "O'Neill & Sons",
@@ -47,7 +47,13 @@ function student(index: number, most: number, random: () => number): StudentStat
   all.sort((one, other) => (one.times.submitted < other.times.submitted ? 1 : -1));
   const [last] = all;
   const weeks = { "2027-01-04": random() * 12, "2027-01-11": random() * 12, "2027-01-18": random() * 6 };
-  const station = { weeks, perHour: 0.067, disksPerMonth: 5, since: NOW - 20 * 24 * HOUR, machineType: "e2-standard-2" };
+  const station = {
+    weeks,
+    perHour: 0.067,
+    disksPerMonth: 5,
+    since: NOW - 20 * 24 * HOUR,
+    machineType: "e2-standard-2",
+  };
   return {
     ...base,
     stack: index % 97 === 40 ? "none" : "up",
@@ -70,7 +76,12 @@ function run(n: number, environment: string, random: () => number): RunStatus {
     attempt: 1,
     restarts: 0,
     machine: { name: `${environment}-run-a01`, zone: "us-central1-a", type: "e2-standard-4", spot: true },
-    times: { submitted: at(0), provisioned: at(0.01), running: at(0.05), ...(phase === "running" ? {} : { ended: at(hours) }) },
+    times: {
+      submitted: at(0),
+      provisioned: at(0.01),
+      running: at(0.05),
+      ...(phase === "running" ? {} : { ended: at(hours) }),
+    },
     deadline: at(3),
     ...(phase === "failed" ? { exitCode: 3, reason: 'trainer failed: exit 3 (ValueError: no column "wage" <b>)' } : {}),
   };
