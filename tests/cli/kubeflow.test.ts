@@ -37,16 +37,22 @@ const deployment = (component: string, ready: number) => ({
   status: { readyReplicas: ready },
 });
 
-test("open: the page of pipelines on a free port; a way that breaks is opened again; Ctrl-C closes it", async () => {
+test("open: the page of pipelines on a free port; a way that breaks is opened again; Ctrl-C closes it", async (t) => {
   const page = createServer((_, response) => response.end("the page")).listen(0, "127.0.0.1");
   await new Promise((resolve) => page.once("listening", resolve));
   const env = { FAKE_PAGE: String((page.address() as AddressInfo).port) };
   const running = bench.mlt(["open"], env);
+  t.after(() => {
+    running.child.kill("SIGKILL");
+    page.closeAllConnections();
+    page.close();
+  });
   const said = await running.said(/http:\/\/127\.0\.0\.1:\d+\/\n/);
   const url = /http:\S+/.exec(said)![0];
   const { port } = new URL(url);
   assert.equal(await (await fetch(url)).text(), "the page");
-  assert.deepEqual(await bench.calls(), [bench.forward("ml-pipeline-ui", `${port}:80`)]);
+  // The cluster's address is asked for once, and kept.
+  assert.deepEqual(await bench.calls(), [CREDENTIALS, bench.forward("ml-pipeline-ui", `${port}:80`)]);
   await running.said(/Ctrl-C closes/);
   // A way that lasted is opened again, at the same port.
   await new Promise((resolve) => setTimeout(resolve, 5100));
@@ -65,8 +71,6 @@ test("open: the page of pipelines on a free port; a way that breaks is opened ag
     "mlt: Ctrl-C closes the way to Kubeflow Pipelines; what runs in the cluster goes on\nmlt: the way to Kubeflow Pipelines broke; opening it again\n",
   );
   await assert.rejects(fetch(url));
-  page.closeAllConnections();
-  page.close();
 });
 
 test("open web-ui: the newest page that a pipeline left; without one, how to get one; a wrong word, a taken port", async () => {

@@ -220,10 +220,24 @@ test("a person's rights lie on the person's own things, and no resource is named
   const serviceAccountId = `projects/${PROJECT}/serviceAccounts/${account("ml26-s001")}`;
   const station = { project: PROJECT, zone: "us-east1-b" };
   assert.deepEqual(
-    resources.map(({ name, inputs }) => [name, inputs]),
+    // In the order of their names: that of their registration is nobody's concern.
+    resources
+      .map(({ name, inputs }) => [name, inputs])
+      .sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
     [
       ["ml26-s001", { project: PROJECT, environment: "ml26-s001" }],
+      [
+        "ml26-s001-person-login",
+        { ...station, instanceName: "ml26-s001-ws", role: "roles/compute.osAdminLogin", member },
+      ],
       ["ml26-s001-person-read", { bucket: "ml26-s001-data-1", role: "roles/storage.objectViewer", member }],
+      ["ml26-s001-person-scratch", { bucket: "ml26-s001-scratch-1", role: "roles/storage.objectUser", member }],
+      ["ml26-s001-person-tokens", { serviceAccountId, role: "roles/iam.serviceAccountTokenCreator", member }],
+      [
+        "ml26-s001-person-tunnel",
+        { ...station, instance: "ml26-s001-ws", role: "roles/iap.tunnelResourceAccessor", member },
+      ],
+      ["ml26-s001-person-use", { serviceAccountId, role: "roles/iam.serviceAccountUser", member }],
       [
         "ml26-s001-person-write",
         {
@@ -237,26 +251,15 @@ test("a person's rights lie on the person's own things, and no resource is named
           },
         },
       ],
-      ["ml26-s001-person-scratch", { bucket: "ml26-s001-scratch-1", role: "roles/storage.objectUser", member }],
-      ["ml26-s001-person-use", { serviceAccountId, role: "roles/iam.serviceAccountUser", member }],
-      ["ml26-s001-person-tokens", { serviceAccountId, role: "roles/iam.serviceAccountTokenCreator", member }],
-      ["ml26-s001-self-use", { serviceAccountId, role: "roles/iam.serviceAccountUser", member: own }],
       [
-        "ml26-s001-person-tunnel",
-        { ...station, instance: "ml26-s001-ws", role: "roles/iap.tunnelResourceAccessor", member },
-      ],
-      [
-        "ml26-s001-person-login",
-        { ...station, instanceName: "ml26-s001-ws", role: "roles/compute.osAdminLogin", member },
+        "ml26-s001-self-login",
+        { ...station, instanceName: "ml26-s001-ws", role: "roles/compute.osAdminLogin", member: own },
       ],
       [
         "ml26-s001-self-tunnel",
         { ...station, instance: "ml26-s001-ws", role: "roles/iap.tunnelResourceAccessor", member: own },
       ],
-      [
-        "ml26-s001-self-login",
-        { ...station, instanceName: "ml26-s001-ws", role: "roles/compute.osAdminLogin", member: own },
-      ],
+      ["ml26-s001-self-use", { serviceAccountId, role: "roles/iam.serviceAccountUser", member: own }],
     ],
   );
   for (const { name, type, inputs } of resources) {

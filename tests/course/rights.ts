@@ -3,7 +3,6 @@
 
 import { roomOf } from "../../course/arithmetic.ts";
 import type { Course, CourseRecord, Place, StackPlan, Student } from "../../course/contract.ts";
-import { placeOf } from "../../course/names.ts";
 import { assign } from "../../course/places.ts";
 import { foundationPlan, studentPlan } from "../../course/stacks.ts";
 import program from "../../index.ts";
@@ -14,7 +13,7 @@ export const COURSE: Course = {
   title: "Machine learning 2026",
   expires: "2027-03-31",
   preset: "course",
-  projects: ["course-one", "course-two", "course-three", "course-four"],
+  projects: ["course-one", "course-two", "course-three", "course-four", "course-five"],
   region: "us-central1",
   limits: {
     machineTypes: ["e2-standard-4", "e2-standard-8"],
@@ -81,7 +80,9 @@ export async function rightsOf(students: readonly Student[], course = COURSE): P
     add(rights, foundationPlan(standing, project), await recorded(foundationPlan(standing, project)));
   }
   for (const student of students) {
-    const plan = studentPlan(standing, student, places[student.id] ?? placeOf(course, student.id, ""));
+    const place = places[student.id];
+    if (!place) throw new Error(`no project of the course has room for ${student.id}`);
+    const plan = studentPlan(standing, student, place);
     add(rights, plan, await recorded(plan));
   }
   return rights;
