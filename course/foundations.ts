@@ -1,8 +1,8 @@
 import type { Outcome, StackPlan } from "./contract.ts";
-import type { Engine } from "./engine.ts";
 import type { RecordKeeper } from "./keeper.ts";
 import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
+import type { Engine } from "./pulumi/engine.ts";
 import { atOnceOf, type CourseRunOptions, turn } from "./run.ts";
 import { foundationPlans, type Standing } from "./stacks.ts";
 import { fingerprint, isUnchanged } from "./unchanged.ts";

@@ -1,6 +1,6 @@
 import { messageOf } from "../training/errors.ts";
 import type { Student } from "./contract.ts";
-import { EngineError } from "./engine.ts";
+import { EngineError } from "./pulumi/engine.ts";
 import { ROSTER_FILE } from "./roster.ts";
 import { plainLine } from "./words.ts";
 

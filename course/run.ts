@@ -1,9 +1,9 @@
 import type { Outcome, StackPlan } from "./contract.ts";
-import { Engine, type EngineOptions, type StackRun } from "./engine.ts";
 import type { RecordKeeper } from "./keeper.ts";
 import type { OpenCourse } from "./open.ts";
 import { defaultAtOnce } from "./pool.ts";
 import { type Progress, SILENT } from "./progress.ts";
+import { Engine, type EngineOptions, type StackRun } from "./pulumi/engine.ts";
 import { reasonOf } from "./reasons.ts";
 import { counted } from "./words.ts";
 

@@ -1,7 +1,6 @@
 import { UserError } from "../training/errors.ts";
 import { roomOf } from "./arithmetic.ts";
 import type { CourseRecord, Outcome, Place, Student } from "./contract.ts";
-import type { Engine } from "./engine.ts";
 import { foundationsUp, upOrUnchanged } from "./foundations.ts";
 import { RecordKeeper } from "./keeper.ts";
 import { foundationStackOf } from "./names.ts";
@@ -10,6 +9,7 @@ import type { OpenCourse } from "./open.ts";
 import { type Assignment, assign, withPlaces } from "./places.ts";
 import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
+import type { Engine } from "./pulumi/engine.ts";
 import { changeRecord } from "./record.ts";
 import { atOnceOf, type CourseRun, type CourseRunOptions, failedAlready, openEngine, skipped, turn } from "./run.ts";
 import { studentPlan } from "./stacks.ts";

@@ -1,6 +1,6 @@
-import { type CourseCheck, checkCode, checkCourse } from "../../course/check.ts";
-import { checkCanary } from "../../course/checkCanary.ts";
-import type { CheckItem } from "../../course/checkItem.ts";
+import { type CourseCheck, checkCode, checkCourse } from "../../course/check/check.ts";
+import { checkCanary } from "../../course/check/checkCanary.ts";
+import type { CheckItem } from "../../course/check/checkItem.ts";
 import { openCourse } from "../../course/open.ts";
 import { EXIT } from "../../training/errors.ts";
 import type { CourseOptions } from "../commands/course.ts";

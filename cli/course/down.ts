@@ -1,5 +1,5 @@
 import { down } from "../../course/down.ts";
-import { exportStudents } from "../../course/exportFirst.ts";
+import { exportStudents } from "../../course/export/exportFirst.ts";
 import { standingPlaces } from "../../course/freeze.ts";
 import { chosen } from "../../course/only.ts";
 import { openCourse } from "../../course/open.ts";

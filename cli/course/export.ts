@@ -1,4 +1,4 @@
-import { exportCourse, type StudentExport } from "../../course/export.ts";
+import { exportCourse, type StudentExport } from "../../course/export/export.ts";
 import { openCourse } from "../../course/open.ts";
 import { counted, plainLine } from "../../course/words.ts";
 import { EXIT } from "../../training/errors.ts";

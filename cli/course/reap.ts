@@ -1,5 +1,5 @@
+import { type Reaped, type Round, reap } from "../../course/limits/reaper.ts";
 import { openCourse } from "../../course/open.ts";
-import { type Reaped, type Round, reap } from "../../course/reaper.ts";
 import { counted, plainLine } from "../../course/words.ts";
 import { EXIT, pausing, Unreachable } from "../../training/errors.ts";
 import type { CourseOptions } from "../commands/course.ts";

@@ -1,5 +1,5 @@
 import { openCourse } from "../../course/open.ts";
-import { activeRuns, type CourseStatus, courseStatus, lastRun, type StudentStatus } from "../../course/status.ts";
+import { activeRuns, type CourseStatus, courseStatus, lastRun, type StudentStatus } from "../../course/usage/status.ts";
 import { counted, plainLine } from "../../course/words.ts";
 import { EXIT } from "../../training/errors.ts";
 import type { CourseOptions } from "../commands/course.ts";

@@ -1,4 +1,4 @@
-import { exportStudents } from "../../course/exportFirst.ts";
+import { exportStudents } from "../../course/export/exportFirst.ts";
 import { standingPlaces } from "../../course/freeze.ts";
 import { chosen } from "../../course/only.ts";
 import { type OpenCourse, openCourse } from "../../course/open.ts";

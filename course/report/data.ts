@@ -2,8 +2,8 @@ import { AS_OF } from "../../catalog/prices.ts";
 import type { Phase } from "../../training/contract.ts";
 import { costSoFar } from "../../training/price.ts";
 import { ENDED } from "../../training/status.ts";
-import type { CourseStatus, StackState, StudentStatus } from "../status.ts";
-import { hoursOf, type Usage, weekOf } from "../usage.ts";
+import type { CourseStatus, StackState, StudentStatus } from "../usage/status.ts";
+import { hoursOf, type Usage, weekOf } from "../usage/usage.ts";
 
 export interface ReportRun {
   id: string;

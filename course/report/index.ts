@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { OpenCourse } from "../open.ts";
 import { writePrivate } from "../privateFolder.ts";
-import { courseStatus, type StatusOptions } from "../status.ts";
+import { courseStatus, type StatusOptions } from "../usage/status.ts";
 import { runsCsv, studentsCsv } from "./csv.ts";
 import { type Report, reportOf } from "./data.ts";
 import { reportPage } from "./page.ts";

@@ -1,5 +1,5 @@
 import { html } from "../escape.ts";
-import type { StackState } from "../status.ts";
+import type { StackState } from "../usage/status.ts";
 import { barChart } from "./charts.ts";
 import type { Report, ReportStudent } from "./data.ts";
 import { asset, pageOf } from "./document.ts";

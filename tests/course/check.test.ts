@@ -4,10 +4,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { SERVICES, STUDENT_SERVICES } from "../../components/projectServices.ts";
-import { censusFiles } from "../../course/canaryData.ts";
-import { type CourseCheck, checkCode } from "../../course/check.ts";
-import { canaryOf } from "../../course/checkCanary.ts";
-import { UP_SERVICES } from "../../course/checkProject.ts";
+import { censusFiles } from "../../course/check/canaryData.ts";
+import { type CourseCheck, checkCode } from "../../course/check/check.ts";
+import { canaryOf } from "../../course/check/checkCanary.ts";
+import { UP_SERVICES } from "../../course/check/checkProject.ts";
 import { openWorkbench, type Workbench } from "../cli/workbench.ts";
 
 const PROJECT = "local-project";

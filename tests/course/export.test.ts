@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type CourseManifest, exportCourse, type StudentManifest } from "../../course/export.ts";
+import { type CourseManifest, exportCourse, type StudentManifest } from "../../course/export/export.ts";
 import { crc32c, crcText } from "../../training/checksum.ts";
 import { REPOSITORY } from "../helpers/shell.ts";
 import { type Lectern, openLectern } from "./lectern.ts";

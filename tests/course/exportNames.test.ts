@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { fileNames, objectKey } from "../../course/exportNames.ts";
+import { fileNames, objectKey } from "../../course/export/exportNames.ts";
 
 const named = (...names: string[]) => [...fileNames(names).values()];
 

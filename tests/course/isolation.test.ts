@@ -5,7 +5,7 @@ import { environmentProblem, runPrefix } from "../../components/names.ts";
 import { STUDENT_PERMISSIONS } from "../../components/studentRights.ts";
 import { compileCondition } from "../../localcloud/core/access/cel.ts";
 import { holds, isOf, judge, partiesOf, strangersNear } from "./matrix.ts";
-import { accountOf, COURSE, type Grant, type Rights, rightsOf, studentsOf, thingsOf } from "./rights.ts";
+import { accountOf, type Grant, type Rights, rightsOf, studentsOf, thingsOf } from "./rights.ts";
 
 // 200 students over the projects that their quotas need: every condition that the course's stacks generate, asked about
 // everything of everybody else.

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hoursOf, type Ledger, noted } from "../../course/ledger.ts";
-import { broken, kindOf, type Machine, RECORD_GRACE_MS, type Situation } from "../../course/limits.ts";
-import { LOOSE_AFTER_MS, looseDisks, machineOf } from "../../course/sightings.ts";
+import { hoursOf, type Ledger, noted } from "../../course/limits/ledger.ts";
+import { broken, kindOf, type Machine, RECORD_GRACE_MS, type Situation } from "../../course/limits/limits.ts";
+import { LOOSE_AFTER_MS, looseDisks, machineOf } from "../../course/limits/sightings.ts";
 
 // A Saturday.
 const NOW = Date.parse("2026-11-21T12:00:00Z");

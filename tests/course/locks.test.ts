@@ -5,8 +5,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { DEAD_AFTER_MS, freeLocks, isPulumi, judge } from "../../course/locks.ts";
-import { openStates, type StackLock, type States } from "../../course/states.ts";
+import { DEAD_AFTER_MS, freeLocks, isPulumi, judge } from "../../course/pulumi/locks.ts";
+import { openStates, type StackLock, type States } from "../../course/pulumi/states.ts";
 
 const now = Date.parse("2026-11-21T12:00:00Z");
 const lock: StackLock = { at: "x", user: "ann", host: "here", pid: 4711, since: "2026-11-21T11:59:00Z" };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Deployment, settlePending } from "../../course/pending.ts";
+import { type Deployment, settlePending } from "../../course/pulumi/pending.ts";
 
 const urn = (type: string, name: string) => `urn:pulumi:ml26-s001::mltraining::${type}::${name}`;
 const creating = (type: string, name: string, inputs: Record<string, unknown>) => ({

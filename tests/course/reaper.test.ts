@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type Round, reap } from "../../course/reaper.ts";
+import { type Round, reap } from "../../course/limits/reaper.ts";
 import { recordStore } from "../../course/record.ts";
 import type { RunStatus } from "../../training/contract.ts";
 import { start } from "../e2e/environment.ts";

@@ -1,6 +1,6 @@
 // The status of a made-up course, of any size and the same at every call: for the report's page and its measure.
-import type { CourseStatus, StudentStatus } from "../../course/status.ts";
-import { usageOf } from "../../course/usage.ts";
+import type { CourseStatus, StudentStatus } from "../../course/usage/status.ts";
+import { usageOf } from "../../course/usage/usage.ts";
 import type { Phase, RunStatus } from "../../training/contract.ts";
 
 const HOUR = 3_600_000;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { courseStatus } from "../../course/status.ts";
+import { courseStatus } from "../../course/usage/status.ts";
 import { type Lectern, openLectern, PROJECT } from "./lectern.ts";
 
 let room: Lectern;

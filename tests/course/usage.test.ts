@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { byWeek, hoursOf, mondayOf, type StationUse, spansOf, usageOf, weekOf } from "../../course/usage.ts";
-import { keepUsage, mergeUse } from "../../course/usageStore.ts";
-import { hoursByWeek, runningTimes, union } from "../../course/workstationHours.ts";
+import { byWeek, hoursOf, mondayOf, type StationUse, spansOf, usageOf, weekOf } from "../../course/usage/usage.ts";
+import { keepUsage, mergeUse } from "../../course/usage/usageStore.ts";
+import { hoursByWeek, runningTimes, union } from "../../course/usage/workstationHours.ts";
 import type { RunStatus } from "../../training/contract.ts";
 
 const HOUR = 3_600_000;

@@ -1,10 +1,10 @@
-import { UserError } from "../training/errors.ts";
-import { type Need, projectSum, type Quotas } from "./arithmetic.ts";
+import { UserError } from "../../training/errors.ts";
+import { type Need, projectSum, type Quotas } from "../arithmetic.ts";
+import type { Course, Student } from "../contract.ts";
+import { readProject, regionsOf } from "../quotas.ts";
+import { counted } from "../words.ts";
 import type { CheckItem } from "./checkItem.ts";
 import { quotaPage } from "./checkProject.ts";
-import type { Course, Student } from "./contract.ts";
-import { readProject, regionsOf } from "./quotas.ts";
-import { counted } from "./words.ts";
 
 /** A project's quotas against its students, and the text that asks for more; absent where they are enough. */
 export interface QuotaCheck {

@@ -1,7 +1,7 @@
 // Machine hours and their cost, from what runs and workstations left behind. Pure; times are milliseconds since 1970.
-import { AS_OF, HOURS_PER_MONTH } from "../catalog/prices.ts";
-import type { RunStatus } from "../training/contract.ts";
-import { costSoFar, endOf, estimate } from "../training/price.ts";
+import { AS_OF, HOURS_PER_MONTH } from "../../catalog/prices.ts";
+import type { RunStatus } from "../../training/contract.ts";
+import { costSoFar, endOf, estimate } from "../../training/price.ts";
 
 const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * 24 * HOUR_MS;

@@ -3,8 +3,8 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fileError, makeFolder } from "../training/files.ts";
-import { Conflict, Objects } from "../training/storage.ts";
+import { fileError, makeFolder } from "../../training/files.ts";
+import { Conflict, Objects } from "../../training/storage.ts";
 
 /** The name beside the stacks' states. */
 export const USAGE_FILE = "usage.json";

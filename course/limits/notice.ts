@@ -1,9 +1,9 @@
 // What the course tells a student: a short text in the data bucket, which only instructors write, and the end of the run.
-import type { OpenEnvironment } from "../training/environment.ts";
-import { isRunId } from "../training/ids.ts";
-import { NOTICE_OBJECT } from "../training/notice.ts";
-import { ACTIVE, changeStatus, oneLine, readStored } from "../training/status.ts";
-import { Conflict } from "../training/storage.ts";
+import type { OpenEnvironment } from "../../training/environment.ts";
+import { isRunId } from "../../training/ids.ts";
+import { NOTICE_OBJECT } from "../../training/notice.ts";
+import { ACTIVE, changeStatus, oneLine, readStored } from "../../training/status.ts";
+import { Conflict } from "../../training/storage.ts";
 
 /** The newest lines are kept; nobody reads more. */
 const KEPT_LINES = 50;

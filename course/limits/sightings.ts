@@ -1,5 +1,5 @@
 // Machines and disks out of Compute Engine's lists.
-import type { Thing } from "../cleanup/compute.ts";
+import type { Thing } from "../../cleanup/compute.ts";
 import type { Machine } from "./limits.ts";
 
 /** A disk that a machine needs is made with it; one that no machine holds for so long was made, or left, by hand. */

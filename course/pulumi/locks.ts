@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { pausing, UserError } from "../training/errors.ts";
+import { pausing, UserError } from "../../training/errors.ts";
 import type { StackLock, States } from "./states.ts";
 
 /** Nothing that is done to one stack of a course takes so long: an owner that nobody can look at is dead then. */

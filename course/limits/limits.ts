@@ -1,8 +1,8 @@
 // Which of a student's machines break the course's limits, and how. Pure; times are milliseconds since 1970.
-import { findMachineType } from "../catalog/machineTypes.ts";
-import { hourlyPrice } from "../catalog/prices.ts";
-import { runPrefix, workstationName } from "../components/names.ts";
-import type { Limits } from "./contract.ts";
+import { findMachineType } from "../../catalog/machineTypes.ts";
+import { hourlyPrice } from "../../catalog/prices.ts";
+import { runPrefix, workstationName } from "../../components/names.ts";
+import type { Limits } from "../contract.ts";
 
 /** A machine as Compute Engine shows it, as far as limits go. */
 export interface Machine {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import automation, { type PulumiFn, type Stack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
-import { UserError } from "../training/errors.ts";
-import type { StackPlan } from "./contract.ts";
+import { UserError } from "../../training/errors.ts";
+import type { StackPlan } from "../contract.ts";
 import { EngineLog, errorLines } from "./engineEvents.ts";
 import { outliveTheEngine } from "./engineRejections.ts";
 import { freeLocks, type LockOptions } from "./locks.ts";
@@ -64,7 +64,7 @@ export class EngineError extends Error {
   }
 }
 
-const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 /** Resources of one stack at the same time: several stacks share the processors. */
 const RESOURCES_AT_ONCE = 8;
 
@@ -87,7 +87,7 @@ export class Engine {
       findPulumi(),
       readFile(join(REPOSITORY, "Pulumi.yaml"), "utf8"),
     ]);
-    const program = options.program ?? ((await import("../index.ts")).default as PulumiFn);
+    const program = options.program ?? ((await import("../../index.ts")).default as PulumiFn);
     const folder = mkdtempSync(join(tmpdir(), "mlt-course-"));
     const { config } = parse(project) as { config?: unknown };
     writeFileSync(join(folder, "Pulumi.yaml"), stringify({ name: PULUMI_PROJECT, runtime: "nodejs", config }));

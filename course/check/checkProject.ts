@@ -1,7 +1,7 @@
-import { PROJECT_LIMITS } from "../catalog/courseLimits.ts";
-import { call, pages, Refused } from "../cleanup/rest.ts";
+import { PROJECT_LIMITS } from "../../catalog/courseLimits.ts";
+import { call, pages, Refused } from "../../cleanup/rest.ts";
+import type { Course, Student } from "../contract.ts";
 import { type CheckItem, unseen } from "./checkItem.ts";
-import type { Course, Student } from "./contract.ts";
 
 /** The APIs that `up` turns on; `tests/course/check.test.ts` holds the list against the components'. */
 export const UP_SERVICES = [

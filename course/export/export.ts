@@ -1,15 +1,15 @@
 import { join } from "node:path";
-import { each } from "../cleanup/rest.ts";
-import type { RunStatus } from "../training/contract.ts";
-import { UserError } from "../training/errors.ts";
-import { ENDED, statusObject } from "../training/status.ts";
-import { type ObjectInfo, Objects } from "../training/storage.ts";
+import { each } from "../../cleanup/rest.ts";
+import type { RunStatus } from "../../training/contract.ts";
+import { UserError } from "../../training/errors.ts";
+import { ENDED, statusObject } from "../../training/status.ts";
+import { type ObjectInfo, Objects } from "../../training/storage.ts";
+import type { CourseRecord, Place } from "../contract.ts";
+import { type Found, findEnvironments, oneLine } from "../environments.ts";
+import { chosen } from "../only.ts";
+import type { OpenCourse } from "../open.ts";
+import { changeRecord, type RecordStore } from "../record.ts";
 import { type Archive, type ArchiveFolder, openArchive } from "./archive.ts";
-import type { CourseRecord, Place } from "./contract.ts";
-import { type Found, findEnvironments, oneLine } from "./environments.ts";
-import { chosen } from "./only.ts";
-import type { OpenCourse } from "./open.ts";
-import { changeRecord, type RecordStore } from "./record.ts";
 
 /** What of a data bucket is a student's work: results, records of runs, and what the workstation kept. */
 export const EXPORTED_PREFIXES = ["output/", "runs/", "workstation/"] as const;

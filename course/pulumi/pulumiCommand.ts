@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import automation from "@pulumi/pulumi/automation/index.js";
-import { EXIT, UserError } from "../training/errors.ts";
+import { EXIT, UserError } from "../../training/errors.ts";
 
 export type PulumiCommand = Awaited<ReturnType<typeof automation.PulumiCommand.get>>;
 

@@ -1,6 +1,6 @@
 // When a workstation ran: it rewrites its status once a minute, and the data bucket keeps the old versions for some weeks.
-import { pages } from "../cleanup/rest.ts";
-import { STATUS_OBJECT } from "../workstation/status.ts";
+import { pages } from "../../cleanup/rest.ts";
+import { STATUS_OBJECT } from "../../workstation/status.ts";
 import { byWeek } from "./usage.ts";
 
 /** Milliseconds since 1970. */

@@ -1,8 +1,8 @@
-import { call, Refused } from "../cleanup/rest.ts";
+import { call, Refused } from "../../cleanup/rest.ts";
+import type { Course, Student } from "../contract.ts";
+import { workstationOf } from "../machines.ts";
+import { people } from "../plan.ts";
 import { type CheckItem, unseen } from "./checkItem.ts";
-import type { Course, Student } from "./contract.ts";
-import { workstationOf } from "./machines.ts";
-import { people } from "./plan.ts";
 
 interface Rule {
   allowAll?: boolean;

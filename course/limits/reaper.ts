@@ -1,21 +1,21 @@
 // Rights cannot say how large a machine may be or how long it runs. What breaks a course's limits is found and ended here,
 // within minutes, and the student is told why.
-import { COLLECTIONS, listAll, type Thing } from "../cleanup/compute.ts";
-import { call, each, Refused } from "../cleanup/rest.ts";
-import { PRESETS, type WorkstationInput } from "../components/configSchema.ts";
-import { readWorkstation } from "../components/workstationConfig.ts";
-import type { OpenEnvironment } from "../training/environment.ts";
-import { messageOf } from "../training/errors.ts";
-import { isRunId } from "../training/ids.ts";
-import { Objects } from "../training/storage.ts";
-import type { Course, CourseRecord, Place, Student } from "./contract.ts";
-import { findEnvironments, oneLine, SIDE_BY_SIDE } from "./environments.ts";
+import { COLLECTIONS, listAll, type Thing } from "../../cleanup/compute.ts";
+import { call, each, Refused } from "../../cleanup/rest.ts";
+import { PRESETS, type WorkstationInput } from "../../components/configSchema.ts";
+import { readWorkstation } from "../../components/workstationConfig.ts";
+import type { OpenEnvironment } from "../../training/environment.ts";
+import { messageOf } from "../../training/errors.ts";
+import { isRunId } from "../../training/ids.ts";
+import { Objects } from "../../training/storage.ts";
+import type { Course, CourseRecord, Place, Student } from "../contract.ts";
+import { findEnvironments, oneLine, SIDE_BY_SIDE } from "../environments.ts";
+import { limitsOf, workstationOf } from "../machines.ts";
+import { accountOf } from "../stacks.ts";
 import { hoursOf, type LedgerStore, ledgerStore, type Sighting } from "./ledger.ts";
 import { broken, kindOf, type Situation } from "./limits.ts";
-import { limitsOf, workstationOf } from "./machines.ts";
 import { tellStudent } from "./notice.ts";
 import { looseDisks, machineOf } from "./sightings.ts";
-import { accountOf } from "./stacks.ts";
 
 export interface ReapOptions {
   /** Look and tell, touch nothing. */

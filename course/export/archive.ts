@@ -1,13 +1,13 @@
 // Where an export goes: a bucket, in which Google copies, or a folder, to which everything is streamed.
 import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { call, Refused } from "../cleanup/rest.ts";
-import { fileCrc } from "../training/checksum.ts";
-import { bucketOf } from "../training/environment.ts";
-import { explained, UserError } from "../training/errors.ts";
-import { fileError, makeFolder } from "../training/files.ts";
-import type { ObjectInfo, Objects } from "../training/storage.ts";
-import { receive } from "../training/transfer.ts";
+import { call, Refused } from "../../cleanup/rest.ts";
+import { fileCrc } from "../../training/checksum.ts";
+import { bucketOf } from "../../training/environment.ts";
+import { explained, UserError } from "../../training/errors.ts";
+import { fileError, makeFolder } from "../../training/files.ts";
+import type { ObjectInfo, Objects } from "../../training/storage.ts";
+import { receive } from "../../training/transfer.ts";
 import { fileNames, objectKey } from "./exportNames.ts";
 
 /** What was found of an object in the archive. */

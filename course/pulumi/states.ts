@@ -3,8 +3,8 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { fileError } from "../training/files.ts";
-import { Objects } from "../training/storage.ts";
+import { fileError } from "../../training/files.ts";
+import { Objects } from "../../training/storage.ts";
 
 /** Pulumi's project, which the names of its files hold. */
 export const PULUMI_PROJECT = "mltraining";

@@ -1,13 +1,13 @@
-import { each } from "../cleanup/rest.ts";
-import { byProject, roomOf } from "./arithmetic.ts";
+import { each } from "../../cleanup/rest.ts";
+import { byProject, roomOf } from "../arithmetic.ts";
+import type { OpenCourse } from "../open.ts";
+import { assign } from "../places.ts";
+import { people } from "../plan.ts";
 import type { CheckItem } from "./checkItem.ts";
 import { checkPolicies } from "./checkPolicies.ts";
 import { checkProject } from "./checkProject.ts";
 import { checkQuotas, type QuotaRequest } from "./checkQuotas.ts";
 import { checkState } from "./checkState.ts";
-import type { OpenCourse } from "./open.ts";
-import { assign } from "./places.ts";
-import { people } from "./plan.ts";
 
 export interface CourseCheck {
   course: string;

@@ -1,7 +1,7 @@
-import { EXIT, UserError } from "../training/errors.ts";
+import { EXIT, UserError } from "../../training/errors.ts";
+import { type OpenCourse, openCourse } from "../open.ts";
+import { counted, plainLine } from "../words.ts";
 import { exportCourse } from "./export.ts";
-import { type OpenCourse, openCourse } from "./open.ts";
-import { counted, plainLine } from "./words.ts";
 
 export interface ExportFirstOptions {
   /** `gs://BUCKET[/PREFIX]` or a folder. @default export/ in the course's folder */

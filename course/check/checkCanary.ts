@@ -1,23 +1,23 @@
 import { fileURLToPath } from "node:url";
-import type { OpenEnvironment } from "../training/environment.ts";
-import { messageOf, pausing, UserError } from "../training/errors.ts";
-import { follow } from "../training/follow.ts";
-import { actFor } from "../training/impersonate.ts";
-import { readPackage } from "../training/package.ts";
-import { planRun, startRun } from "../training/submit.ts";
+import type { OpenEnvironment } from "../../training/environment.ts";
+import { messageOf, pausing, UserError } from "../../training/errors.ts";
+import { follow } from "../../training/follow.ts";
+import { actFor } from "../../training/impersonate.ts";
+import { readPackage } from "../../training/package.ts";
+import { planRun, startRun } from "../../training/submit.ts";
+import type { Course, Outcome, Student } from "../contract.ts";
+import { down } from "../down.ts";
+import { findEnvironments } from "../environments.ts";
+import { standingPlaces } from "../freeze.ts";
+import { limitsOf } from "../machines.ts";
+import { CANARY_ID } from "../names.ts";
+import { type OpenCourse, openCourse } from "../open.ts";
+import { SILENT } from "../progress.ts";
+import { readRecord } from "../record.ts";
+import type { CourseRunOptions } from "../run.ts";
+import { up } from "../up.ts";
 import { censusFiles } from "./canaryData.ts";
 import type { CheckItem } from "./checkItem.ts";
-import type { Course, Outcome, Student } from "./contract.ts";
-import { down } from "./down.ts";
-import { findEnvironments } from "./environments.ts";
-import { standingPlaces } from "./freeze.ts";
-import { limitsOf } from "./machines.ts";
-import { CANARY_ID } from "./names.ts";
-import { type OpenCourse, openCourse } from "./open.ts";
-import { SILENT } from "./progress.ts";
-import { readRecord } from "./record.ts";
-import type { CourseRunOptions } from "./run.ts";
-import { up } from "./up.ts";
 
 export interface CanaryOptions extends Pick<CourseRunOptions, "signal" | "progress" | "engine"> {
   /** The package that is trained. @default examples/census, on made-up rows */
@@ -26,7 +26,7 @@ export interface CanaryOptions extends Pick<CourseRunOptions, "signal" | "progre
   patienceMs?: number;
 }
 
-const CENSUS = fileURLToPath(new URL("../examples/census", import.meta.url));
+const CENSUS = fileURLToPath(new URL("../../examples/census", import.meta.url));
 const PATIENCE_MS = 10 * 60_000;
 /** The canary's time limit, hours: its training takes a minute. */
 const MAX_HOURS = 1;

@@ -3,11 +3,11 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { UserError } from "../training/errors.ts";
-import { fileError, makeFolder } from "../training/files.ts";
-import { Conflict, Objects } from "../training/storage.ts";
+import { UserError } from "../../training/errors.ts";
+import { fileError, makeFolder } from "../../training/files.ts";
+import { Conflict, Objects } from "../../training/storage.ts";
+import { mondayOf } from "../usage/usage.ts";
 import { isUp, type Machine } from "./limits.ts";
-import { mondayOf } from "./usage.ts";
 
 export const LEDGER_FILE = "reaper.json";
 

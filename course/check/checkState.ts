@@ -1,13 +1,13 @@
 import { access, constants, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { call, Refused } from "../cleanup/rest.ts";
-import { messageOf, UserError } from "../training/errors.ts";
-import { fileReason } from "../training/files.ts";
+import { call, Refused } from "../../cleanup/rest.ts";
+import { messageOf, UserError } from "../../training/errors.ts";
+import { fileReason } from "../../training/files.ts";
+import type { Course } from "../contract.ts";
+import { findPulumi } from "../pulumi/pulumiCommand.ts";
+import { readRecord } from "../record.ts";
 import { type CheckItem, unseen } from "./checkItem.ts";
-import type { Course } from "./contract.ts";
-import { findPulumi } from "./pulumiCommand.ts";
-import { readRecord } from "./record.ts";
 
 /** What instructors do with the states' objects. */
 const STATE_PERMISSIONS = [

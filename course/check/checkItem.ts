@@ -1,5 +1,5 @@
-import { Refused } from "../cleanup/rest.ts";
-import { messageOf } from "../training/errors.ts";
+import { Refused } from "../../cleanup/rest.ts";
+import { messageOf } from "../../training/errors.ts";
 
 /**
  * One thing that was looked at. `missing`: in the way; `warn`: a class may meet it; `unknown`: it could not be seen;
