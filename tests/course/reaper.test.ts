@@ -92,7 +92,10 @@ const told = ({ reaped }: Round) =>
   reaped.map(({ student, name, action, reasons }) => [student, name, action, reasons]);
 
 async function notice({ environment }: Seat): Promise<string> {
-  const { body } = await room.operator("GET", `storage/v1/b/${environment.buckets.data}/o/course-notice.txt?alt=media`);
+  const path = `storage/v1/b/${environment.buckets.data}/o/course-notice.txt?alt=media`;
+  const { status, body } = await room.operator("GET", path);
+  if (status === 404) return "";
+  assert.equal(status, 200, JSON.stringify(body));
   return String(body.text ?? "");
 }
 
