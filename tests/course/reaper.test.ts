@@ -99,6 +99,8 @@ async function notice({ environment }: Seat): Promise<string> {
   return String(body.text ?? "");
 }
 
+/** Somebody else's of the project, larger than everything, and without a limit. */
+const STRANGE = "not-of-the-course";
 const STATIONS = ["ml26-s001-ws", "ml26-s002-ws"];
 const big = { machineType: `zones/${ZONE}/machineTypes/n2-standard-32` };
 
@@ -113,9 +115,7 @@ test("machines that break a limit, made with a student's token, go; those within
   // Without a template nothing of it holds.
   const endless = runName(ben, "endless");
   await done(await ben.call("account", "POST", `${zone()}/instances`, bare(endless, "e2-standard-4")));
-  // Somebody else's of the project, larger than everything, and without a limit.
-  const strange = "not-of-the-course";
-  await done(await room.operator("POST", `${zone()}/instances`, bare(strange, "n2-standard-32")));
+  await done(await room.operator("POST", `${zone()}/instances`, bare(STRANGE, "n2-standard-32")));
 
   const seen = await look(0, true);
   const reasons = {
@@ -135,7 +135,7 @@ test("machines that break a limit, made with a student's token, go; those within
     ["s002", endless, "deleted", reasons.endless],
   ]);
   assert.deepEqual(round.gaps, []);
-  await settled([...STATIONS, good, strange]);
+  await settled([...STATIONS, good, STRANGE]);
   assert.match(
     await notice(ann),
     /^\S+Z ml26-s001-run-too-large was deleted by the course: machine type n2-standard-32 is none of e2-standard-4, e2-standard-8\n$/,
@@ -260,7 +260,7 @@ test("mlt course reap --watch sees one come and lets it go", async () => {
   await watching.said(
     new RegExp(`s001: machine ${bad} \\(${ZONE}, ${room.project}\\) deleted: machine type n2-standard-32 is none of`),
   );
-  await settled(STATIONS);
+  await settled([...STATIONS, STRANGE]);
   assert.ok(Date.now() - began < 5 * MINUTE);
   watching.child.kill("SIGINT");
   const { code } = await watching.ended;
