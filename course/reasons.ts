@@ -28,8 +28,9 @@ function knownReason(text: string, student?: Pick<Student, "id" | "line">): stri
   if (/do not belong to a permitted customer|allowedPolicyMemberDomains/.test(text)) {
     return `the organisation admits nobody of this address's domain (iam.allowedPolicyMemberDomains)${line}: see mlt course check${again}`;
   }
-  const [, stack] = /no stack named '([^']+)'|unknown stack "[^"]*\/([^"/]+)"/.exec(text) ?? [];
-  if (stack) return `the foundation ${stack} does not stand: run mlt course up without --only`;
+  // With the project before it, or not, as the reference names it.
+  const [, stack] = /\b(?:no stack named|unknown stack) ['"](?:[^'"]*\/)?([^'"/]+)['"]/.exec(text) ?? [];
+  if (stack) return `the foundation ${stack} does not stand: mlt course up makes it`;
   return undefined;
 }
 

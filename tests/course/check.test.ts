@@ -1,4 +1,4 @@
-// What `mlt course check` says of projects that are well and of each thing that is not. The canary is in canary.test.ts.
+// What `mlt course check` says of projects that are well and of each thing that is not. The canary is in tests/e2e/course.test.ts.
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
