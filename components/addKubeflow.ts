@@ -9,6 +9,7 @@ import type { Config } from "./config.ts";
 import type { Ground } from "./foundation.ts";
 import { GkeCluster } from "./gkeCluster.ts";
 import { KubeflowPipelines, type KubeflowPlan, planKubeflowPipelines } from "./kubeflowPipelines.ts";
+import { requireMachineTypesEarly } from "./offeredMachineTypes.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -22,12 +23,12 @@ export interface Kubeflow {
 }
 
 /**
- * What must be there before anything is made: gcloud's plugin, by which Pulumi logs in to the cluster, and the release's
- * manifests.
+ * What must be there before anything is made: gcloud's plugin, by which Pulumi logs in to the cluster, the pools' machine
+ * types in their zones, and the release's manifests.
  * @throws {pulumi.RunError}
  */
 export async function planKubeflow(
-  { kubeflow }: Config,
+  { kubeflow, project }: Config,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<KubeflowPlan | undefined> {
   if (!kubeflow) return undefined;
@@ -36,6 +37,7 @@ export async function planKubeflow(
       `mltraining:kubeflow needs ${AUTH_PLUGIN} on this computer, by which Pulumi logs in to the cluster; nothing was changed.\n  ${AUTH_PLUGIN_HINT}`,
     );
   }
+  await requireMachineTypesEarly(project, kubeflow);
   const { version, manifests } = kubeflow;
   return planKubeflowPipelines({ version, ...(manifests ? { from: join(ROOT, manifests) } : {}) });
 }

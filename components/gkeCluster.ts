@@ -1,4 +1,3 @@
-import { getMachineTypes } from "@pulumi/gcp/compute/getMachineTypes.js";
 import { Cluster, type ClusterArgs } from "@pulumi/gcp/container/cluster.js";
 import { NodePool } from "@pulumi/gcp/container/nodePool.js";
 import { getProject } from "@pulumi/gcp/organizations/getProject.js";
@@ -13,6 +12,7 @@ import type { KubeflowConfig, NodePoolConfig } from "./kubeflowConfig.ts";
 import { firstNodes } from "./kubeflowQuota.ts";
 import { marked } from "./marks.ts";
 import { clusterName } from "./names.ts";
+import { requireMachineTypes } from "./offeredMachineTypes.ts";
 import { ProjectServices } from "./projectServices.ts";
 
 export interface GkeClusterArgs {
@@ -65,16 +65,17 @@ export class GkeCluster extends pulumi.ComponentResource {
     this.location = wish.location;
 
     const services = new ProjectServices(`${name}-cluster`, { project, services: ["container.googleapis.com"] }, child);
-    const enabled = { ...child, dependsOn: [services] };
+    const checked = pulumi
+      .all([pulumi.output(args.after ?? []), services.enabled])
+      .apply(() => whenReady(() => requireMachineTypes(project, wish, this)));
+    // Nothing of it is made before that: what cannot be made whole would only have to be destroyed.
+    const enabled = { ...child, dependsOn: checked.apply(() => [services]) };
     const { network, subnetwork, ready } = new GkeNetwork(
       name,
       { project, environment, region: wish.region, network: args.network },
       enabled,
     );
     const { email } = new GkeNodeIdentity(name, { project, environment }, enabled);
-    const checked = pulumi
-      .all([pulumi.output(args.after ?? []), services.enabled])
-      .apply(() => whenReady(() => requireMachineTypes(project, wish, this)));
     const machineType = (pool: { machineType: string }) => checked.apply(() => pool.machineType);
 
     const cluster = new Cluster(
@@ -228,35 +229,4 @@ function sizesProblem({ cluster: { systemPool, gpuPool, location, region } }: Gk
   return location === region || zonesOf(region).includes(location)
     ? undefined
     : `is not in its region ${region}: ${location}`;
-}
-
-/**
- * Asks Google whether every zone has its machine types: a wrong one would otherwise be told after the control plane's
- * quarter of an hour. @throws {pulumi.RunError}
- */
-async function requireMachineTypes(
-  project: string,
-  { systemPool, gpuPool }: GkeClusterArgs["cluster"],
-  parent: pulumi.Resource,
-): Promise<void> {
-  const has = async (machineType: string, zone: string): Promise<boolean> => {
-    const filter = `name = "${machineType}"`;
-    const { machineTypes } = await getMachineTypes({ project, zone, filter }, { parent });
-    return machineTypes.some((found) => found.name === machineType);
-  };
-  const problems: string[] = [];
-  const wanted: [string, string, string[]][] = [["systemPool", systemPool.machineType, systemPool.zones]];
-  if (gpuPool) wanted.push(["gpuPool", gpuPool.machineType, gpuPool.zones]);
-  for (const [key, machineType, zones] of wanted) {
-    for (const zone of zones) {
-      if (await has(machineType, zone)) continue;
-      const others = zonesOf(zone.slice(0, -2)).filter((other) => other !== zone);
-      const having: string[] = [];
-      for (const other of others) if (await has(machineType, other)) having.push(other);
-      const instead = having.length > 0 ? `of its region ${having.join(", ")} have it` : "no zone of its region has it";
-      problems.push(`mltraining:kubeflow.${key}.machineType: there is no ${machineType} in ${zone}; ${instead}`);
-    }
-  }
-  if (problems.length === 0) return;
-  throw new pulumi.RunError(`The cluster cannot be made so; nothing of it was made.\n  ${problems.join("\n  ")}`);
 }

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
 import { planKubeflow } from "../../components/addKubeflow.ts";
 import { parseConfig } from "../../components/config.ts";
 import { GkeCluster, workloadPool } from "../../components/gkeCluster.ts";
@@ -267,7 +268,51 @@ test("a zone that lacks the machine type is told with the zones that have it, an
     told,
     /The cluster cannot be made so; nothing of it was made\.\n {2}mltraining:kubeflow\.systemPool\.machineType: there is no c3-standard-4 in us-central1-a; of its region us-central1-b, us-central1-c have it/,
   );
-  assert.ok(!registered.includes("gcp:container/cluster:Cluster"));
+  // Nothing but the API was asked for: no subnet, no account, no cluster.
+  assert.deepEqual(
+    registered.filter((type) => type.startsWith("gcp:")),
+    ["gcp:projects/service:Service"],
+  );
+});
+
+test("where Google answers already, the same is told before anything is registered", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "mlt-gke-"));
+  writeFileSync(join(folder, "gke-gcloud-auth-plugin"), "#!/bin/sh\n", { mode: 0o755 });
+  const settings = config({
+    version: "2.17.0",
+    manifests: "there/is/none",
+    systemPool: { machineType: "n2-custom-8-16384" },
+    gpuPool: { type: "nvidia-l4" },
+  });
+  const plan = (lacking: readonly string[], calls: object = {}) =>
+    record(() => planKubeflow(settings, { PATH: folder }).catch((error: Error) => error), {
+      calls: { ...world(lacking).calls, ...calls },
+    });
+  try {
+    const { result, resources } = await plan([
+      "us-central1-a n2-standard-4",
+      "us-central1-a g2-standard-4",
+      ...["b", "c", "f"].map((letter) => `us-central1-${letter} g2-standard-4`),
+    ]);
+    assert.ok(result instanceof pulumi.RunError);
+    assert.equal(
+      result.message,
+      "The cluster cannot be made so; nothing of it was made.\n" +
+        "  mltraining:kubeflow.systemPool.machineType: there is no n2-custom-8-16384 in us-central1-a; of its region us-central1-b, us-central1-c, us-central1-f have it\n" +
+        "  mltraining:kubeflow.gpuPool.machineType: there is no g2-standard-4 in us-central1-a; no zone of its region has it",
+    );
+    assert.deepEqual(resources, []);
+    // Custom types are in no list; those that are there, and an API that does not answer yet, stop nothing.
+    const silent = () => {
+      throw new Error("Compute Engine API has not been used in project my-project before or it is disabled");
+    };
+    for (const calls of [{}, { "gcp:compute/getMachineTypes:getMachineTypes": silent }]) {
+      const { result: next } = await plan([], calls);
+      assert.match(String(next), /there are no manifests of Kubeflow at .*there\/is\/none/);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test("sizes that are none are refused before anything is registered", () => {

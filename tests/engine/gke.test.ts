@@ -8,7 +8,7 @@ import { GkeCluster } from "../../components/gkeCluster.ts";
 import type { KubeflowInput } from "../../components/kubeflowConfig.ts";
 import { KubeflowIdentity } from "../../components/kubeflowIdentity.ts";
 import type { OpenStack } from "../../engine/automation.ts";
-import { createWorld, type World } from "./world.ts";
+import { createWorld, failure, type World } from "./world.ts";
 
 // The cluster's half of a Kubeflow stack through the real engine: network, identity, cluster, pools, rights on the bucket.
 // What runs inside a cluster needs an API server and is not here.
@@ -84,8 +84,37 @@ before(async () => {
 });
 after(() => world.close());
 
+test("a machine type that its zone lacks is told before anything of the cluster is made", async () => {
+  const asked = wish;
+  wish = { systemPool: { machineType: "z9-standard-4" } };
+  const { message } = await failure(stack.up());
+  wish = asked;
+  assert.match(
+    message,
+    /The cluster cannot be made so; nothing of it was made\.\s+mltraining:kubeflow\.systemPool\.machineType: there is no z9-standard-4 in us-central1-a; no zone of its region has it/,
+  );
+  // What is there is the environment's own: its cluster's subnet, router and account have other names.
+  const names = Object.values(await world.left()).flat();
+  assert.ok(
+    names.some((name) => name.startsWith(`${ENVIRONMENT}-data-`)),
+    names.join(),
+  );
+  const ofCluster = new RegExp(`${ENVIRONMENT}-(cluster|nodes|kubeflow)`);
+  assert.deepEqual(
+    names.filter((name) => ofCluster.test(name)),
+    [],
+  );
+});
+
 test("up makes a cluster without a default pool, its pools, and rights that name a Kubernetes account", async () => {
   await stack.up();
+  const names = Object.values(await world.left()).flat();
+  for (const part of ["cluster", "nodes", "kubeflow"]) {
+    assert.ok(
+      names.some((name) => name.includes(`${ENVIRONMENT}-${part}`)),
+      `${part}: ${names.join()}`,
+    );
+  }
   const outputs = (await stack.outputs()) as { cluster: string; kubeconfig: string; bucket: string };
   assert.equal(outputs.cluster, `${ENVIRONMENT}-kubeflow`);
   const made = await cluster();
