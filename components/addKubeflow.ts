@@ -50,9 +50,11 @@ export function addKubeflow(
 ): Kubeflow | undefined {
   if (!kubeflow || !plan) return undefined;
   const { location, systemPool, version } = kubeflow;
+  const dataBucket = buckets.data.apply((name) => requireOwnBucket(name, kubeflow.pipelineBucket));
+  const after = pulumi.all([ground.ready, dataBucket]).apply(([ready]) => ready);
   const cluster = new GkeCluster(
     environment,
-    { project, environment, cluster: kubeflow, network: ground.network ?? "", labels, after: ground.ready },
+    { project, environment, cluster: kubeflow, network: ground.network ?? "", labels, after },
     { dependsOn: ground.apis },
   );
   const pipelines = new KubeflowPipelines(
@@ -63,7 +65,7 @@ export function addKubeflow(
       environment,
       kubeconfig: cluster.kubeconfig,
       plan,
-      dataBucket: buckets.data.apply((name) => requireOwnBucket(name, kubeflow.pipelineBucket)),
+      dataBucket,
       pipelinePath: kubeflow.pipelineRoot,
       zone: systemPool.zones[0] ?? location,
       labels,
@@ -81,6 +83,6 @@ export function addKubeflow(
 function requireOwnBucket(name: string, wish: string | undefined): string {
   if (wish === undefined || wish === name) return name;
   throw new pulumi.RunError(
-    `mltraining:kubeflow.pipelineRoot must lie in this environment's data bucket, gs://${name}; got gs://${wish}; nothing of Kubeflow was made`,
+    `mltraining:kubeflow.pipelineRoot must lie in this environment's data bucket, gs://${name}; got gs://${wish}; nothing of the cluster was made`,
   );
 }
