@@ -81,7 +81,7 @@ function changesText({ changes }: CoursePlan): string {
   const lines: [string, readonly string[]][] = [
     ["new", changes.added],
     ["back again, to the old place", changes.returning],
-    ["not in the roster any more (up exports them, then takes them down)", changes.leaving],
+    ["not in the roster any more (up asks, exports them, then takes them down)", changes.leaving],
   ];
   const told = lines.filter(([, ids]) => ids.length > 0).map(([word, ids]) => `${word}: ${people(ids, 8)}`);
   return told.length > 0

@@ -149,8 +149,9 @@ export async function checkPolicies(
 /**
  * In an organization, people from elsewhere reach machines with OS Login only if they have this role on the organization
  * itself; a project without one has no such rule (OS Login, "Grant instance access to users outside of your organization").
+ * A service account of the project is no stranger to it: that is what `mlt` connects as.
  */
-function osLogin({ course, project, students, outside, organization }: Situation): CheckItem | undefined {
+function osLogin({ course, project, outside, organization }: Situation): CheckItem | undefined {
   if (organization === undefined) return undefined;
   const stations = outside.filter((student) => workstationOf(course, student) !== false);
   if (stations.length === 0) return undefined;
@@ -159,7 +160,7 @@ function osLogin({ course, project, students, outside, organization }: Situation
     project,
     name: "osLoginExternalUser",
     state: "warn",
-    detail: `${people(stations.map(({ id }) => id))} (${domains(stations)}) seem to be from outside the organization ${organization}: mlt ssh and jupyter need one more role there for ${stations.length === students.length ? "everybody" : "them"}`,
+    detail: `${people(stations.map(({ id }) => id))} (${domains(stations)}): from outside the organization ${organization}, as it seems. mlt ssh and jupyter go in as the student's service account and need nothing more; who connects without mlt, as the person, needs a role there`,
     fix: `gcloud organizations add-iam-policy-binding ${organization} --member ${first?.member} --role roles/compute.osLoginExternalUser (best for one group of all students)`,
   };
 }

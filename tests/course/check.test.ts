@@ -205,7 +205,7 @@ test("organization policies that bite are told with whom they bite", async () =>
       [
         "osLoginExternalUser",
         "warn",
-        "s002 (elsewhere.org) seem to be from outside the organization 123456: mlt ssh and jupyter need one more role there for them",
+        "s002 (elsewhere.org): from outside the organization 123456, as it seems. mlt ssh and jupyter go in as the student's service account and need nothing more; who connects without mlt, as the person, needs a role there",
       ],
     ],
   );

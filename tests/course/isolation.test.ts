@@ -3,9 +3,10 @@ import { before, test } from "node:test";
 import { PROJECT_LIMITS } from "../../catalog/courseLimits.ts";
 import { environmentProblem, runPrefix } from "../../components/names.ts";
 import { STUDENT_PERMISSIONS } from "../../components/studentRights.ts";
+import { policyNeed, studentBindings } from "../../course/bindings.ts";
 import { compileCondition } from "../../localcloud/core/access/cel.ts";
 import { holds, isOf, judge, partiesOf, strangersNear } from "./matrix.ts";
-import { accountOf, type Grant, type Rights, rightsOf, studentsOf, thingsOf } from "./rights.ts";
+import { accountOf, COURSE, type Grant, type Rights, rightsOf, studentsOf, thingsOf } from "./rights.ts";
 
 // 200 students over the projects that their quotas need: every condition that the course's stacks generate, asked about
 // everything of everybody else.
@@ -109,10 +110,15 @@ test("of one role and principal there is one conditional binding, and a policy s
     const project = /projects\/([^/]+)\/roles/.exec(role)?.[1] ?? "";
     const sum = perProject.get(project) ?? { principals: 0, bytes: 0 };
     sum.principals += 1;
-    sum.bytes += JSON.stringify(condition ? { role, members: [member], condition } : member).length;
     perProject.set(project, sum);
   }
   assert.equal(Math.max(...count.values()), 1);
+  // With titles and descriptions, as Google stores them; arithmetic.test.ts holds these against what is registered.
+  for (const { id, project } of rights.places) {
+    const sum = perProject.get(project);
+    assert.ok(sum);
+    sum.bytes += policyNeed(studentBindings(COURSE, id, project)).bytes;
+  }
   for (const [project, { principals, bytes }] of perProject) {
     const students = rights.places.filter((place) => place.project === project).length;
     const { principals: most, policyBytes } = PROJECT_LIMITS;
