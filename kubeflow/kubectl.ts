@@ -25,6 +25,11 @@ export interface KubectlStreams {
 }
 
 const KEPT = 16_384;
+/**
+ * Ports are led through WebSockets instead of SPDY, which proxies do not pass on: kubectl's own choice since 1.31, an
+ * option in 1.30, which reads it here. That the DNS endpoint passes no SPDY is general knowledge, not Google's page.
+ */
+const WEBSOCKETS = { KUBECTL_PORT_FORWARD_WEBSOCKETS: "true" };
 
 /** kubectl with the cluster's own kubeconfig and namespace. */
 export class Kubectl {
@@ -90,7 +95,8 @@ export class Kubectl {
 
   start(args: readonly string[], { stdout, stderr }: KubectlStreams = {}): RunningKubectl {
     const { kubectl } = this.access.tools;
-    const child = spawn(kubectl, [...this.before, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...WEBSOCKETS, ...process.env };
+    const child = spawn(kubectl, [...this.before, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
     const pieces: Buffer[] = [];
     let said = "";
     child.stdout.on("data", stdout ?? ((data: Buffer) => pieces.push(data)));

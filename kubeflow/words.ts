@@ -30,6 +30,12 @@ export function kubectlFailed(doing: string, said: string, code: number, access:
       `${doing} failed: there is no Kubeflow Pipelines in ${where}, namespace ${namespace}. \`pulumi up --refresh\` installs ${version} again.`,
     );
   }
+  if (/upgrading connection|unable to upgrade/i.test(said) && !said.includes("dialing backend")) {
+    return new UserError(
+      `${doing} failed: kubectl and the control plane do not agree on how a port is led: ${lastLine(said)}\nBy the DNS endpoint it takes WebSockets, kubectl 1.31 or newer (kubectl version --client). Newer ones: gcloud components update`,
+      70,
+    );
+  }
   if (/unable to forward port because pod is not running|no pods|pod is not running|timed out waiting/i.test(said)) {
     return new UserError(
       `${doing} failed: nothing runs there yet. What does not start, and why: mlt kubeflow status`,

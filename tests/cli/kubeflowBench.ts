@@ -118,6 +118,7 @@ const own = args.slice(4).filter((arg) => !arg.startsWith("--request-timeout"));
 const selector = own.includes("--selector") ? own[own.indexOf("--selector") + 1].split(",").map((pair) => pair.split("=")) : [];
 const fits = ({ metadata }) => selector.every(([key, value]) => metadata.labels?.[key] === value);
 if (own[0] === "port-forward") {
+  if (process.env.KUBECTL_PORT_FORWARD_WEBSOCKETS !== "true") process.exit(9);
   const [, , address, service, ports] = own;
   const [local, remote] = ports.split(":");
   const far = { "service/ml-pipeline:8888": "KFP", "service/ml-pipeline-ui:80": "PAGE", "service/mnist-web-ui:80": "PAGE" }[service + ":" + remote];

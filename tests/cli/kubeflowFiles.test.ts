@@ -370,6 +370,13 @@ test("what kubectl says, in the user's words; only a cluster that nobody answers
     "Looking failed: nothing runs there yet. What does not start, and why: mlt kubeflow status",
     false,
   ]);
+  const upgrading = "error: error upgrading connection: unable to upgrade connection: <h1>Bad Request</h1>";
+  assert.deepEqual(words(upgrading), [
+    70,
+    `Looking failed: kubectl and the control plane do not agree on how a port is led: ${upgrading}\nBy the DNS endpoint it takes WebSockets, kubectl 1.31 or newer (kubectl version --client). Newer ones: gcloud components update`,
+    false,
+  ]);
+  assert.equal(words("error: error upgrading connection: error dialing backend: dial timeout: i/o timeout")[0], 69);
   assert.deepEqual(words("error: something else"), [
     70,
     "Looking failed (kubectl's exit code 1): error: something else",
