@@ -6,6 +6,7 @@ import { ENDED, statusObject } from "../../training/status.ts";
 import { type ObjectInfo, Objects } from "../../training/storage.ts";
 import type { CourseRecord, Place } from "../contract.ts";
 import { type Found, findEnvironments, oneLine } from "../environments.ts";
+import { CANARY_ID } from "../names.ts";
 import { chosen } from "../only.ts";
 import type { OpenCourse } from "../open.ts";
 import { changeRecord, type RecordStore } from "../record.ts";
@@ -107,8 +108,10 @@ export async function exportCourse(open: OpenCourse, options: ExportOptions = {}
   const { course, record } = open;
   const { now = Date.now, objects = new Objects(), progress, signal } = options;
   const archive = await openArchive(options.to ?? join(course.folder, EXPORT_FOLDER), objects);
-  // Those who left, too, as long as there is something of theirs.
-  const everybody = [...open.students, ...Object.values(record.places)].map(({ id }) => ({ id }));
+  // Those who left, too, as long as there is something of theirs. What the canary trained is nobody's work.
+  const everybody = [...open.students, ...Object.values(record.places)]
+    .map(({ id }) => ({ id }))
+    .filter(({ id }) => id !== CANARY_ID || !record.left[id]?.destroyed);
   const wanted = chosen(everybody, options.only);
   const ids = [...new Set(wanted.map(({ id }) => id))];
   const places = ids.flatMap((id) => record.places[id] ?? []);

@@ -10,6 +10,7 @@ import type { Instance } from "../../workstation/machine.ts";
 import { readWorkstationStatus } from "../../workstation/status.ts";
 import type { Place } from "../contract.ts";
 import { type Found, findEnvironments, oneLine, SIDE_BY_SIDE } from "../environments.ts";
+import { CANARY_ID } from "../names.ts";
 import { chosen } from "../only.ts";
 import type { OpenCourse } from "../open.ts";
 import { type StationUse, type Usage, usageOf } from "./usage.ts";
@@ -105,9 +106,10 @@ interface Person {
   place?: Place;
 }
 
-/** The roster, and after it those who are no more in it. */
+/** The roster, and after it those who are no more in it; of the canary, which is nobody, only what was left standing. */
 function people({ students, record }: OpenCourse): Person[] {
   const present = new Set(students.map(({ id }) => id));
+  if (record.left[CANARY_ID]?.destroyed) present.add(CANARY_ID);
   return [
     ...students.map(({ id, name }) => ({ id, name, place: record.places[id] })),
     ...Object.values(record.places)

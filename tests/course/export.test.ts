@@ -37,6 +37,13 @@ const manifest = async (folder: string, id: string) =>
   JSON.parse(await readFile(join(folder, id, "manifest.json"), "utf8")) as StudentManifest;
 
 test("into a folder: everything that is a result, legal names, a manifest, read back; nothing for who has nothing", async () => {
+  // A canary that has gone is nobody whose results could be missed.
+  const canary = { id: "test", project: "local-project", environment: "ml26-test", stack: "ml26-test" };
+  await room.change((record) => ({
+    ...record,
+    places: { ...record.places, test: canary },
+    left: { test: { destroyed: "2026-11-18T09:00:00.000Z" } },
+  }));
   const to = join(room.folder, "archive");
   const report = await exportCourse(await room.open(), { to });
   assert.deepEqual(
@@ -185,7 +192,7 @@ test("a student who left is exported with the rest, and the record says when", a
     { id: "s008", result: "done", objects: 2, bytes: report.students[0]?.bytes, copied: 2, active: [RUN] },
   ]);
   const { record } = await room.open();
-  assert.deepEqual(record.left, { s008: { exported: report.at } });
+  assert.deepEqual(record.left, { s008: { exported: report.at }, test: { destroyed: "2026-11-18T09:00:00.000Z" } });
 });
 
 test("what is written while it is copied is copied again; what never stands still is no verified export", async () => {

@@ -145,7 +145,10 @@ test("frozen, leaving and left are told apart; a project whose buckets cannot be
       s008: { id: "s008", project: PROJECT, environment: "ml26-s008", stack: "ml26-s008" },
       s009: { id: "s009", project: "another-project-9", environment: "ml26-s009", stack: "ml26-s009" },
       s010: { id: "s010", project: PROJECT, environment: "ml26-s010", stack: "ml26-s010" },
+      // The canary of a check that is over: nobody of the class.
+      test: { id: "test", project: PROJECT, environment: "ml26-test", stack: "ml26-test" },
     },
+    left: { test: { destroyed: "2026-11-18T09:00:00.000Z" } },
   }));
   await room.bringUp("s008");
   const { students, frozen } = await courseStatus(await room.open(), { now: () => NOW });
