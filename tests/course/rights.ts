@@ -89,7 +89,12 @@ export async function rightsOf(students: readonly Student[], course = COURSE): P
 }
 
 /** What the program registers for a plan. */
-export async function recorded({ name, project, config }: StackPlan): Promise<Recorded[]> {
+export async function recorded(plan: StackPlan): Promise<Recorded[]> {
+  return (await recording(plan)).resources;
+}
+
+/** The same with the stack's outputs. */
+export async function recording({ name, project, config }: StackPlan) {
   const settings = Object.entries(config).map(([key, value]) => [
     key.includes(":") ? key : `mltraining:${key}`,
     typeof value === "string" ? value : JSON.stringify(value),
@@ -106,7 +111,7 @@ export async function recorded({ name, project, config }: StackPlan): Promise<Re
   // Pulumi's library keeps a stack trace with every promise, which takes longer than all the rest of 200 programs.
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
-  const { resources } = await record(program, {
+  const made = await record(program, {
     config: { "gcp:project": project, ...Object.fromEntries(settings) },
     calls: IMAGE_CALL,
     stack: name,
@@ -114,7 +119,7 @@ export async function recorded({ name, project, config }: StackPlan): Promise<Re
       type === "pulumi:pulumi:StackReference" ? { outputs: { foundation }, secretOutputNames: [] } : undefined,
   });
   Error.stackTraceLimit = stackTraceLimit;
-  return resources;
+  return made;
 }
 
 /** Where a grant lies, by the property that names it. */
