@@ -258,7 +258,7 @@ function idProblem(id: string, course: { name: string } | undefined): string | u
     return `makes the environment's name ${name} ${name.length} characters long, and ${LONGEST_ENVIRONMENT} is the most; take shorter ids, or a shorter name in course.yaml`;
   }
   const problem = environmentProblem(name);
-  return problem && `makes an environment's name that ${problem}`;
+  return problem && `the environment's name ${problem}`;
 }
 
 type Tell = (column: Column, problem: string) => void;

@@ -1,3 +1,4 @@
+import { type BucketInput, DEFAULTS, PRESETS, type Preset } from "../../components/configSchema.ts";
 import { down } from "../../course/down.ts";
 import { exportStudents } from "../../course/export/exportFirst.ts";
 import { standingPlaces } from "../../course/freeze.ts";
@@ -28,7 +29,7 @@ export async function action(options: DownCommandOptions): Promise<number> {
       `This destroys ${counted(those.length, "environment")} of ${course.name}${whole ? ` and the foundations in ${course.projects.join(", ")}` : ` (${ids.join(", ")})`}: machines, buckets with all that is in them, rights.`,
       options.export
         ? `First everybody's results are exported${options.to ? ` to ${options.to}` : ""} and verified; if that fails, nothing is destroyed.`
-        : "Nothing is exported (--no-export): what students have made goes. Google keeps deleted data buckets for their soft-delete days (7).",
+        : `Nothing is exported (--no-export): what students have made goes. ${afterwards(course.preset)}`,
     ].join("\n"),
   );
   if (!(await agreed("Destroy it?", { yes: options.yes ?? false }))) {
@@ -68,4 +69,12 @@ export async function action(options: DownCommandOptions): Promise<number> {
     }
     return code || proof.code;
   });
+}
+
+/** What of the buckets can be had back, and for how long. */
+export function afterwards(preset: Preset): string {
+  const { softDeleteDays = DEFAULTS.bucket.softDeleteDays }: BucketInput = PRESETS[preset].bucket;
+  return softDeleteDays === 0
+    ? "Nothing of it can be restored."
+    : `For ${softDeleteDays} days Google keeps deleted buckets: mlt clean --restore.`;
 }

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Inventory, Item } from "../../cleanup/types.ts";
+import { afterwards } from "../../cli/course/down.ts";
 import { proofOf } from "../../course/down.ts";
 import { type Lectern, openLectern } from "./lectern.ts";
 
@@ -34,10 +35,11 @@ test("it warns what goes, and what of it is exported; where nobody can be asked,
     stdout: "",
     stderr: [
       "This destroys 1 environment of ml26 (s002): machines, buckets with all that is in them, rights.",
-      "Nothing is exported (--no-export): what students have made goes. Google keeps deleted data buckets for their soft-delete days (7).",
+      "Nothing is exported (--no-export): what students have made goes. For 7 days Google keeps deleted buckets: mlt clean --restore.",
       "Nobody can be asked here (no terminal): Destroy it? Say so with --yes.\n",
     ].join("\n"),
   });
+  assert.equal(afterwards("freeTrial"), "Nothing of it can be restored.");
   assert.deepEqual(await room.mlt("course", "down", "--only", "s004"), {
     code: 64,
     stdout: "",

@@ -95,6 +95,7 @@ test("overrides are held to what there is", () => {
 for (const [delimiter, word] of [
   [";", "semicolons"],
   ["\t", "tabs"],
+  ["|", "bars"],
 ] as const) {
   test(`a roster that is separated by ${word} is refused with what to do`, () => {
     const text = `id,name,email\ns1,A,a@b.de\n`.replaceAll(",", delimiter);
@@ -149,7 +150,9 @@ test("environments keep within 20 characters, and within Google's words", () => 
   assert.deepEqual(problemsOf(text, { name: "learning26" }), [
     "roster.csv line 2, column id: makes the environment's name learning26-student001 21 characters long, and 20 is the most; take shorter ids, or a shorter name in course.yaml",
   ]);
-  assert.match(problemsOf("id,name,email\nrun,A,a@b.de\n").join(), /must not hold "run" between hyphens/);
+  assert.deepEqual(problemsOf("id,name,email\nrun,A,a@b.de\n"), [
+    'roster.csv line 2, column id: the environment\'s name must not hold "run" between hyphens, because that word ends the environment\'s name in every machine\'s name; got "ml26-run"',
+  ]);
   assert.deepEqual(problemsOf(text, undefined), []);
 });
 
