@@ -37,7 +37,13 @@ export class RecordKeeper {
         const changes = this.#waiting.splice(0);
         if (changes.length === 0) return;
         const all: Change = (record) => changes.reduce((made, each) => each(made), record);
-        this.#record = await changeRecord(this.#course, all, this.#store);
+        try {
+          this.#record = await changeRecord(this.#course, all, this.#store);
+        } catch (error) {
+          // Others' changes were among them: the next write, which they wait for, takes all of them again.
+          this.#waiting.unshift(...changes);
+          throw error;
+        }
       });
     await this.#writing;
     return this.#record;

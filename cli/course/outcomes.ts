@@ -36,7 +36,10 @@ function failedRow({ student, stack, reason }: Outcome): string[] {
   return [student ?? "-", stack, plain(reason ?? "no reason was given")];
 }
 
+/** 130 after Ctrl-C, whether it met somebody in the middle or before the beginning; 1 if anybody failed. */
 export function codeOf(outcomes: readonly Outcome[]): number {
-  if (outcomes.some(({ result, reason }) => result === "skipped" && reason === "stopped")) return EXIT.interrupted;
+  const stopped = ({ result, reason = "" }: Outcome) =>
+    (result === "skipped" || result === "failed") && /^stopped\b/.test(reason);
+  if (outcomes.some(stopped)) return EXIT.interrupted;
   return outcomes.some(({ result }) => result === "failed") ? 1 : 0;
 }
