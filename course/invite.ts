@@ -158,7 +158,7 @@ function limitsTold({ limits }: Invitation): [string, string][] {
   ];
 }
 
-const RULE = "A machine that breaks these limits is deleted within minutes.";
+const RULE = "A training machine that breaks these limits is deleted within minutes, a workstation is stopped.";
 
 /** As text, for an e-mail. */
 export function invitationText(invitation: Invitation): string {

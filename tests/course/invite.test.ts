@@ -62,7 +62,7 @@ Your limits
   GPUs at once          0
   Machine hours a week  20, all your machines together
   One run               3 hours and about 5 US dollars at most
-A machine that breaks these limits is deleted within minutes.
+A training machine that breaks these limits is deleted within minutes, a workstation is stopped.
 
 In the browser
   Your files
