@@ -131,11 +131,11 @@ function standingPlaces({ places, left }: CourseRecord, assignment: Assignment):
 async function removeStudents(engine: Engine, keeper: RecordKeeper, options: UpOptions): Promise<Outcome[]> {
   const { remove = [], exportFirst, progress = SILENT, signal } = options;
   if (remove.length === 0) return [];
-  const waiting = remove.filter((id) => !keeper.record.left[id]?.exported);
-  if (waiting.length > 0 && exportFirst) {
-    await exportFirst(waiting);
+  // Also whose results were exported before: they may have worked since. What is there already is not copied again.
+  if (exportFirst) {
+    await exportFirst(remove);
     const exported = new Date().toISOString();
-    await keeper.change((record) => withLeft(record, waiting, { exported }));
+    await keeper.change((record) => withLeft(record, remove, { exported }));
   }
   progress.phase("Leaving", remove.length);
   return pooled(remove, atOnceOf(options), async (id) => {

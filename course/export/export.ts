@@ -43,7 +43,7 @@ export interface ManifestObject {
   updated: string;
 }
 
-/** `ID/manifest.json`: what was copied and read back. */
+/** `ID/manifest.json`: what was copied and read back, now or by an earlier export. */
 export interface StudentManifest {
   schema: 1;
   course: string;
@@ -150,7 +150,8 @@ async function exported(id: string, found: Found | undefined, job: Job): Promise
     if (originals.length === 0) return { ...report, reason: "has nothing in its environment" };
     report.active = await activeRuns(job.objects, found.bucket, originals);
     const folder = await job.archive.open(id);
-    const whole = await copied(found.bucket, originals, folder, job, report);
+    const now = await copied(found.bucket, originals, folder, job, report);
+    const whole = [...now, ...(await gone(id, found.bucket, now, folder, job))];
     await folder.write(MANIFEST, `${JSON.stringify(manifestOf(id, found.place, found.bucket, whole, job), null, 1)}\n`);
     report.objects = whole.length;
     report.bytes = whole.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -158,6 +159,29 @@ async function exported(id: string, found: Found | undefined, job: Job): Promise
   } catch (error) {
     return { ...report, result: "failed", reason: oneLine(error) };
   }
+}
+
+/**
+ * What an earlier export took out of the same bucket, what is there no more, and what the archive still has as it was: a
+ * file that was deleted since, or a bucket that a broken-off `down` had begun to empty, takes nothing out of the manifest.
+ */
+async function gone(
+  id: string,
+  bucket: string,
+  now: readonly ManifestObject[],
+  folder: ArchiveFolder,
+  { archive }: Job,
+): Promise<ManifestObject[]> {
+  const before = await readJson<StudentManifest>(archive, `${id}/${MANIFEST}`);
+  if (before?.bucket !== bucket) return [];
+  const there = new Set(now.map(({ name }) => name));
+  const files = new Set(now.map(({ name, file = name }) => file));
+  const others = before.objects.filter(({ name, file = name }) => !there.has(name) && !files.has(file));
+  const kept = await each(others, OBJECTS_AT_ONCE, async ({ name, file = name, bytes, crc32c }) => {
+    const found = await folder.look(file);
+    return found?.bytes === bytes && found.crc32c === crc32c;
+  });
+  return others.filter((_, index) => kept[index]);
 }
 
 /** Everything of a data bucket that is exported; markers of empty folders are nothing. */
@@ -279,7 +303,7 @@ async function writeCourseManifest(
 ): Promise<void> {
   const done = students.filter(({ result }) => result === "done");
   if (done.length === 0) return;
-  const before = await readManifest(archive);
+  const before = await readJson<CourseManifest>(archive, MANIFEST);
   const ours = before?.course === course.name ? before.students : {};
   const manifest: CourseManifest = { schema: 1, course: course.name, students: { ...ours } };
   for (const { id, objects: count, bytes } of done) {
@@ -288,10 +312,10 @@ async function writeCourseManifest(
   await archive.write(MANIFEST, `${JSON.stringify(manifest, null, 1)}\n`);
 }
 
-async function readManifest(archive: Archive): Promise<CourseManifest | undefined> {
+async function readJson<T>(archive: Archive, name: string): Promise<T | undefined> {
   try {
-    const text = await archive.read(MANIFEST);
-    return text === undefined ? undefined : (JSON.parse(text) as CourseManifest);
+    const text = await archive.read(name);
+    return text === undefined ? undefined : (JSON.parse(text) as T);
   } catch {
     // Cut off, or not ours: it is written anew.
     return undefined;

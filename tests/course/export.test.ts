@@ -105,6 +105,30 @@ test("what is there with the right contents is not copied again; what was change
   assert.deepEqual(record.exported?.students, ["s001", "s002", "s003"], "who was verified there before still is");
 });
 
+test("what was deleted after an export stays in the archive and in its manifest; what the archive lost does not", async () => {
+  const to = join(room.folder, "later");
+  const bucket = "ml26-s002-data-0123abc";
+  await room.objects.write(bucket, "output/first.txt", "one");
+  await room.objects.write(bucket, "output/second.txt", "two");
+  await exportCourse(await room.open(), { to, only: ["s002"] });
+  const before = (await manifest(to, "s002")).objects;
+  assert.deepEqual(
+    before.filter(({ name }) => name.startsWith("output/")).map(({ name }) => name),
+    ["output/first.txt", "output/second.txt"],
+  );
+  await room.objects.remove(bucket, "output/first.txt");
+  await room.objects.remove(bucket, "output/second.txt");
+  await rm(join(to, "s002", "output", "second.txt"));
+  const { students } = await exportCourse(await room.open(), { to, only: ["s002"] });
+  const after = (await manifest(to, "s002")).objects;
+  assert.deepEqual(
+    after,
+    before.filter(({ name }) => name !== "output/second.txt"),
+  );
+  assert.deepEqual([students[0]?.result, students[0]?.objects, students[0]?.copied], ["done", after.length, 0]);
+  assert.equal(await readFile(join(to, "s002", "output", "first.txt"), "utf8"), "one");
+});
+
 test("into a bucket: Google copies, names stay, the same manifest; a second time nothing is copied", async () => {
   await room.bucket("archive-2026");
   const to = "gs://archive-2026/courses/ml26/";

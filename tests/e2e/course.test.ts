@@ -154,12 +154,15 @@ test("one joins, one leaves, one gets another name, one another limit: only thei
   for (const { id } of roster.filter((line) => !["s002", "s013"].includes(line.id))) {
     assert.equal(JSON.stringify(world.state(`ml26-${id}`)), before[id], `${id}'s state is as it was`);
   }
+  // What was exported before, and has been worked on since, is exported again.
+  await mlt(0, "export", "--only", "s012");
+  await write("ml26-s012", "output/thesis.txt", "the work of a term, corrected");
   const gone = await json(0, "up", "--yes");
   assert.equal(one(gone, "ml26-s012")?.result, "done");
   assert.equal(world.state("ml26-s012"), undefined);
   assert.equal(
     readFileSync(join(world.course, "export", "s012", "output", "thesis.txt"), "utf8"),
-    "the work of a term",
+    "the work of a term, corrected",
   );
   assert.deepEqual(
     (await all("storage.buckets")).filter((name) => name.startsWith("ml26-s012")),
