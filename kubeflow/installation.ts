@@ -1,3 +1,4 @@
+import { admissionRules } from "./admission.ts";
 import type { Manifests } from "./manifests.ts";
 import { networkPolicies } from "./networkPolicies.ts";
 import type { KubeObject } from "./objects.ts";
@@ -41,7 +42,8 @@ export function installation(
   objects = withCredentials(objects, wishes.credentials);
   objects = withVolumes(objects, wishes.volumes);
   objects = withLeastRights(objects);
-  objects = withLabels([...objects, ...networkPolicies(), ...(servingAccess() as KubeObject[])], wishes.environment);
+  const added = [...networkPolicies(), ...(servingAccess() as KubeObject[]), ...admissionRules()];
+  objects = withLabels([...objects, ...added], wishes.environment);
   const known = release.images.map(({ pinned }) => pinned);
   checkInstallation(
     objects,

@@ -45,6 +45,8 @@ const CLUSTER_KINDS: readonly string[] = [
   "PriorityClass",
   "StorageClass",
   "PersistentVolume",
+  "ValidatingAdmissionPolicy",
+  "ValidatingAdmissionPolicyBinding",
 ];
 
 export function isNamespaced(object: KubeObject): boolean {

@@ -57,6 +57,11 @@ test("tokens are those of the library's own classes", async () => {
     ["v1", "Service", own("core/v1/service", "Service")],
     ["networking.k8s.io/v1", "NetworkPolicy", own("networking/v1/networkPolicy", "NetworkPolicy")],
     ["rbac.authorization.k8s.io/v1", "Role", own("rbac/v1/role", "Role")],
+    [
+      "admissionregistration.k8s.io/v1",
+      "ValidatingAdmissionPolicy",
+      own("admissionregistration/v1/validatingAdmissionPolicy", "ValidatingAdmissionPolicy"),
+    ],
     ["scheduling.k8s.io/v1", "PriorityClass", own("scheduling/v1/priorityClass", "PriorityClass")],
   ];
   for (const [apiVersion, kind, ours] of types) {
@@ -92,6 +97,12 @@ const CHILDREN = [
   "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole look",
   "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding look",
   "kubernetes:scheduling.k8s.io/v1:PriorityClass high",
+  "kubernetes:core/v1:ResourceQuota no-ways-in",
+  ...["deployments", "services"].flatMap((name) =>
+    ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"].map(
+      (kind) => `kubernetes:admissionregistration.k8s.io/v1:${kind} kubeflow-steps-${name}`,
+    ),
+  ),
   "kubernetes:core/v1:PersistentVolume kubeflow-mysql",
   "kubernetes:core/v1:PersistentVolume kubeflow-seaweedfs",
   "kubernetes:core/v1:PersistentVolumeClaim mysql-pv-claim",
@@ -144,6 +155,10 @@ test("schemas and volumes, then the namespace, then rights and policies, then wh
     "mlt-dev-high",
     "mlt-dev-kubeflow-mysql",
     "mlt-dev-kubeflow-seaweedfs",
+    "mlt-dev-kubeflow-steps-deployments",
+    "mlt-dev-kubeflow-steps-deployments",
+    "mlt-dev-kubeflow-steps-services",
+    "mlt-dev-kubeflow-steps-services",
     "mlt-dev-look",
     "mlt-dev-look",
     "mlt-dev-toys.example.test",

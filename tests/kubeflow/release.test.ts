@@ -69,7 +69,7 @@ test("the release is of these kinds; what is installed of it is as many objects 
     ServiceAccount: 16,
   });
   assert.equal(manifests.objects.length, 88);
-  assert.equal(installed(manifests).length, 88 - 12 + 22);
+  assert.equal(installed(manifests).length, 88 - 12 + 27);
 });
 
 test("each part's pods have one policy of their own, which lets in what its Service leads to, and no more", async (t) => {
