@@ -92,7 +92,7 @@ const ELSEWHERE: Readonly<Record<string, [file: string, ...words: string[]]>> = 
   "course up --course my-course": ["tests/e2e/course.test.ts", 'mlt(1, "up")', 'json(0, "up")'],
   "course up --course my-course --only s001,s007": ["tests/e2e/course.test.ts", '"up", "--only", "s007"'],
   "course freeze --course my-course": ["tests/e2e/course.test.ts", '"freeze", "--yes"'],
-  "course down --course my-course": ["tests/e2e/course.test.ts", 'mlt(0, "down", "--yes")'],
+  "course down --course my-course --to archive": ["tests/e2e/course.test.ts", 'mlt(0, "down", "--yes")'],
   "course reap --course my-course --watch": ["tests/course/reaper.test.ts", '"--watch"'],
   "train examples/census": ["tests/quickstart.test.ts", 'block("local")'],
   "fetch latest model/": ["tests/quickstart.test.ts", 'block("local")'],
