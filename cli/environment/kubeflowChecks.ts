@@ -17,7 +17,7 @@ export function programChecks(): Check[] {
     ),
     programCheck(
       "kubectl",
-      "`mlt kubeflow` reaches the cluster by it",
+      "`pulumi up` renders Kubeflow's manifests with it, and `mlt kubeflow` reaches the cluster by it",
       "gcloud components install kubectl (or https://kubernetes.io/docs/tasks/tools/)",
     ),
   ];

@@ -86,6 +86,13 @@ test("--kubeflow also looks at the programs and quotas that a cluster needs", as
     detail: "gke-gcloud-auth-plugin is not installed; `pulumi up` logs in to the cluster by it",
     fix: "gcloud components install gke-gcloud-auth-plugin (where gcloud came from apt: sudo apt-get install google-cloud-cli-gke-gcloud-auth-plugin)",
   });
+  assert.deepEqual(checks.kubectl, {
+    name: "kubectl",
+    state: "missing",
+    detail:
+      "kubectl is not installed; `pulumi up` renders Kubeflow's manifests with it, and `mlt kubeflow` reaches the cluster by it",
+    fix: "gcloud components install kubectl (or https://kubernetes.io/docs/tasks/tools/)",
+  });
   assert.match(
     String(checks.quotas?.detail),
     /^room in us-central1 \(CPUS \d+ of 24, SSD_TOTAL_GB \d+ of 500, CPUS_ALL_REGIONS \d+ of 32\)$/,
