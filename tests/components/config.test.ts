@@ -182,7 +182,9 @@ test("empty values mean the default, as Pulumi.yaml gives them", () => {
   const defaults: Record<string, string> = {};
   for (const [key, entry] of Object.entries(schema.config)) {
     // What is false, true, or an object, a list or a text besides, no type of Pulumi's covers.
-    const typed = ["workstation", "kubeflow", "courseData", "frozen"].includes(key) ? entry.type === undefined : entry.type !== undefined;
+    const typed = ["workstation", "kubeflow", "courseData", "frozen"].includes(key)
+      ? entry.type === undefined
+      : entry.type !== undefined;
     assert.ok(typed && entry.description && entry.default !== undefined, `${key} lacks type, description or default`);
     defaults[`mltraining:${key}`] = typeof entry.default === "string" ? entry.default : json(entry.default);
   }

@@ -24,6 +24,11 @@ export interface Line {
 }
 
 /** A local cloud with two projects, the real engine, and a course's folder; `mlt` finds all by variables. */
+export interface State {
+  resources?: { urn: string; type: string }[];
+  pending_operations?: { resource: { urn: string; type: string } }[];
+}
+
 export interface CourseWorld {
   readonly cloud: LocalCloud;
   readonly folder: string;
@@ -37,7 +42,7 @@ export interface CourseWorld {
   writeCourse(keys?: Record<string, unknown>): void;
   writeRoster(lines: readonly Line[]): void;
   /** Pulumi's state of a stack, as it is on the disk; `undefined` without one. */
-  state(stack: string): { resources?: { urn: string; type: string }[]; pending_operations?: unknown[] } | undefined;
+  state(stack: string): State | undefined;
   /** Locks that are held now, by stack. */
   locks(): string[];
   /** Addresses that Google does not know. */
