@@ -38,6 +38,7 @@ describe("a project that can be seen in part", () => {
       missing.map(([, what, permission]) => `${what}: ${permission}`),
       [
         "buckets: storage.buckets.list",
+        "clusters: container.clusters.list",
         "custom roles: iam.roles.list",
         "service accounts: iam.serviceAccounts.list",
         "soft-deleted buckets: storage.buckets.list",
