@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { temporaryFolder } from "../helpers/shell.ts";
@@ -154,7 +154,7 @@ with open(folder + "/model", "w") as file:
   await until("a checkpoint", () => b.status().checkpoint?.n === 1);
   b.cloud.put(DATA, STATUS, JSON.stringify({ ...b.status() }));
   const base = join(b.root, "var/lib/ml-training/runs", RUN);
-  (await import("node:fs")).writeFileSync(join(base, "go"), "");
+  writeFileSync(join(base, "go"), "");
   await until("the trainer is in the middle", () => readFileSync(join(base, "log.txt"), "utf8").includes("waiting\n"));
   child.kill("SIGTERM");
   const { output } = await ended;
@@ -163,6 +163,8 @@ with open(folder + "/model", "w") as file:
   assert.equal(json(b, "LATEST.json").n, 1);
   // The machine comes back: what the bucket has counts, not what lies there.
   assert.equal(readFileSync(join(base, "checkpoints/model"), "utf8"), "ha");
+  // The trainer that comes back waits before it writes again, so that what was restored can be seen.
+  rmSync(join(base, "go"));
   const again = b.start(QUICK);
   await until(
     "restored",
