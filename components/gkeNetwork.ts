@@ -1,9 +1,8 @@
-import { Router } from "@pulumi/gcp/compute/router.js";
-import { RouterNat } from "@pulumi/gcp/compute/routerNat.js";
 import { Subnetwork } from "@pulumi/gcp/compute/subnetwork.js";
 import * as pulumi from "@pulumi/pulumi";
 import { REGIONS } from "../catalog/zones.ts";
 import { marked } from "./marks.ts";
+import { wayOut } from "./wayOut.ts";
 
 /** Names of the subnet's secondary ranges. */
 export const RANGES = { pods: "pods", services: "services" } as const;
@@ -62,20 +61,7 @@ export class GkeNetwork extends pulumi.ComponentResource {
       child,
     );
     const description = marked(`The cluster's way out of ${region}`, environment);
-    const router = new Router(`${name}-cluster`, { project, region, network, description }, child);
-    this.ready = new RouterNat(
-      `${name}-cluster`,
-      {
-        project,
-        region,
-        router: router.name,
-        natIpAllocateOption: "AUTO_ONLY",
-        sourceSubnetworkIpRangesToNat: "LIST_OF_SUBNETWORKS",
-        subnetworks: [{ name: subnetwork.selfLink, sourceIpRangesToNats: ["ALL_IP_RANGES"] }],
-        logConfig: { enable: true, filter: "ERRORS_ONLY" },
-      },
-      child,
-    );
+    this.ready = wayOut(`${name}-cluster`, { project, region, network, subnetwork, description }, child);
     this.network = network;
     this.subnetwork = subnetwork.selfLink;
     this.registerOutputs({ subnetwork: this.subnetwork });

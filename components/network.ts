@@ -1,10 +1,9 @@
 import { Network as Vpc } from "@pulumi/gcp/compute/network.js";
-import { Router } from "@pulumi/gcp/compute/router.js";
-import { RouterNat } from "@pulumi/gcp/compute/routerNat.js";
 import { Subnetwork } from "@pulumi/gcp/compute/subnetwork.js";
 import * as pulumi from "@pulumi/pulumi";
 import { REGIONS } from "../catalog/zones.ts";
 import { marked } from "./marks.ts";
+import { wayOut } from "./wayOut.ts";
 
 export interface NetworkArgs {
   project: string;
@@ -74,20 +73,7 @@ export class Network extends pulumi.ComponentResource {
       child,
     );
     const description = marked(`The way out of ${region}`, environment);
-    const router = new Router(`${name}-${region}`, { project, region, network: vpc.selfLink, description }, child);
-    new RouterNat(
-      `${name}-${region}`,
-      {
-        project,
-        region,
-        router: router.name,
-        natIpAllocateOption: "AUTO_ONLY",
-        sourceSubnetworkIpRangesToNat: "LIST_OF_SUBNETWORKS",
-        subnetworks: [{ name: subnetwork.selfLink, sourceIpRangesToNats: ["ALL_IP_RANGES"] }],
-        logConfig: { enable: true, filter: "ERRORS_ONLY" },
-      },
-      child,
-    );
+    wayOut(`${name}-${region}`, { project, region, network: vpc.selfLink, subnetwork, description }, child);
     return subnetwork.selfLink;
   }
 }

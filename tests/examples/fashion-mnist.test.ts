@@ -6,6 +6,7 @@ import { before, type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { FASHION_MNIST as EXAMPLE, fashionMnistPython } from "../helpers/fashionMnist.ts";
 import { run, temporaryFolder } from "../helpers/shell.ts";
+import { idx } from "./idx.ts";
 
 let python = "";
 
@@ -30,17 +31,6 @@ function bench(t: TestContext) {
     metrics: () => JSON.parse(readFileSync(join(output, "metrics.json"), "utf8")) as Record<string, unknown>,
     train: (...args: string[]) => run(python, ["-B", join(EXAMPLE, "train.py"), ...args], { env, timeoutMs: 120_000 }),
   };
-}
-
-/** An idx file as the data set has them: images whose every pixel is the label's number times 25. */
-function idx(labels: number[], kind: "images" | "labels"): Buffer {
-  const head = Buffer.alloc(kind === "images" ? 16 : 8);
-  head.writeUInt32BE(kind === "images" ? 0x803 : 0x801, 0);
-  head.writeUInt32BE(labels.length, 4);
-  if (kind === "labels") return Buffer.concat([head, Buffer.from(labels)]);
-  head.writeUInt32BE(28, 8);
-  head.writeUInt32BE(28, 12);
-  return Buffer.concat([head, ...labels.map((label) => Buffer.alloc(784, label * 25))]);
 }
 
 test("without data the digits stand in, and it says so; the curves are there; a kill changes no weight", async (t) => {

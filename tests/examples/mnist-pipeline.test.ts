@@ -5,7 +5,8 @@ import { before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { parse } from "yaml";
 import { run, temporaryFolder } from "../helpers/shell.ts";
-import { EXAMPLE, idx, mnistPython, runPython } from "./mnist.ts";
+import { idx } from "./idx.ts";
+import { EXAMPLE, mnistPython, runPython } from "./mnist.ts";
 
 const IMAGE = "us-central1-docker.pkg.dev/local-project/mnist/steps:1";
 const SERVING = "us-central1-docker.pkg.dev/local-project/mnist/serving:1";
