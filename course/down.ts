@@ -1,4 +1,5 @@
 import { inventory } from "../cleanup/inventory.ts";
+import { each } from "../cleanup/rest.ts";
 import type { Inventory, Item, SoftDeleted } from "../cleanup/types.ts";
 import { CHECK } from "../cleanup/verdict.ts";
 import type { Outcome, Place } from "./contract.ts";
@@ -7,7 +8,6 @@ import { RecordKeeper } from "./keeper.ts";
 import { environmentOf, foundationEnvironmentOf, foundationStackOf } from "./names.ts";
 import { chosen } from "./only.ts";
 import type { OpenCourse } from "./open.ts";
-import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
 import type { Engine } from "./pulumi/engine.ts";
 import { atOnceOf, type CourseRun, type CourseRunOptions, openEngine, turn } from "./run.ts";
@@ -52,7 +52,7 @@ export async function down(opened: OpenCourse, options: DownOptions): Promise<Do
     }
     progress.phase("Students", those.length);
     run.outcomes.push(
-      ...(await pooled(those, atOnceOf(options), (place) => destroyStudent(engine, keeper, place, options))),
+      ...(await each(those, atOnceOf(options), (place) => destroyStudent(engine, keeper, place, options))),
     );
     if (only === undefined && run.outcomes.every(({ result }) => result === "done" || result === "unchanged")) {
       run.outcomes.push(...(await destroyRest(engine, keeper, opened, options)));
@@ -107,7 +107,7 @@ async function destroyRest(
   // The first project's foundation holds the bucket whose policy names the other projects' accounts.
   for (const group of [strays, all.includes(first) ? [first] : [], foundations]) {
     const one = (name: string) => turn({ name }, options, () => destroyed(engine, name, options));
-    outcomes.push(...(await pooled(group, atOnceOf(options), one)));
+    outcomes.push(...(await each(group, atOnceOf(options), one)));
     if (outcomes.some(({ result }) => result === "failed" || result === "skipped")) return outcomes;
   }
   await keeper.change((record) => {

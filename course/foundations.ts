@@ -1,6 +1,6 @@
+import { each } from "../cleanup/rest.ts";
 import type { Outcome, StackPlan } from "./contract.ts";
 import type { RecordKeeper } from "./keeper.ts";
-import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
 import type { Engine } from "./pulumi/engine.ts";
 import { atOnceOf, type CourseRunOptions, turn } from "./run.ts";
@@ -56,8 +56,8 @@ export async function foundationsUp(
   };
   const last = plans.filter(({ config }) => config.courseData !== undefined);
   const others = plans.filter((plan) => !last.includes(plan));
-  run.outcomes.push(...(await pooled(others, atOnceOf(options), one)));
-  run.outcomes.push(...(await pooled(last, 1, one)));
+  run.outcomes.push(...(await each(others, atOnceOf(options), one)));
+  run.outcomes.push(...(await each(last, 1, one)));
   return run;
 }
 

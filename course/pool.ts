@@ -15,18 +15,3 @@ function available(): number {
   // Under a container's limit it is this that counts.
   return process.availableMemory?.() ?? totalmem();
 }
-
-/** Does the work for each, `atOnce` at a time, in order; results in the order of the items. Work must not throw. */
-export async function pooled<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next;
-      next += 1;
-      results[index] = await work(items[index] as T);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  return results;
-}

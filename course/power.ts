@@ -1,3 +1,4 @@
+import { each } from "../cleanup/rest.ts";
 import { messageOf, pausing, UserError } from "../training/errors.ts";
 import { Machine } from "../workstation/machine.ts";
 import type { Outcome } from "./contract.ts";
@@ -5,7 +6,6 @@ import { type Found, findEnvironments } from "./environments.ts";
 import { isFrozen, standingPlaces } from "./freeze.ts";
 import { chosen } from "./only.ts";
 import type { OpenCourse } from "./open.ts";
-import { pooled } from "./pool.ts";
 import { type Progress, SILENT } from "./progress.ts";
 
 export interface PowerOptions {
@@ -25,7 +25,7 @@ export async function warm(opened: OpenCourse, options: PowerOptions = {}): Prom
   const { perMinute = 20, sleep = pausing, signal } = options;
   const gap = 60_000 / perMinute;
   let next = 0;
-  return each(opened, "Starting workstations", options, async (machine, frozen) => {
+  return forWorkstations(opened, "Starting workstations", options, async (machine, frozen) => {
     if (frozen) return { result: "skipped", reason: "frozen: mlt course freeze --undo gives the right back" };
     const instance = await machine.look();
     if (!instance) return { result: "skipped", reason: "there is no workstation" };
@@ -43,7 +43,7 @@ export async function warm(opened: OpenCourse, options: PowerOptions = {}): Prom
 
 /** Stops the students' workstations; their disks stay, and cost. */
 export async function cool(opened: OpenCourse, options: PowerOptions = {}): Promise<Outcome[]> {
-  return each(opened, "Stopping workstations", options, async (machine) => {
+  return forWorkstations(opened, "Stopping workstations", options, async (machine) => {
     const instance = await machine.look();
     if (!instance) return { result: "skipped", reason: "there is no workstation" };
     if (instance.status === "TERMINATED") return { result: "unchanged", reason: "is off already" };
@@ -54,12 +54,17 @@ export async function cool(opened: OpenCourse, options: PowerOptions = {}): Prom
 
 type Work = (machine: Machine, frozen: boolean) => Promise<Pick<Outcome, "result" | "reason">>;
 
-async function each(opened: OpenCourse, title: string, options: PowerOptions, work: Work): Promise<Outcome[]> {
+async function forWorkstations(
+  opened: OpenCourse,
+  title: string,
+  options: PowerOptions,
+  work: Work,
+): Promise<Outcome[]> {
   const { record } = opened;
   const { only, progress = SILENT, signal } = options;
   const found = await findEnvironments(chosen(standingPlaces(record), only));
   progress.phase(title, found.length);
-  return pooled(found, AT_ONCE, async (one) => {
+  return each(found, AT_ONCE, async (one) => {
     const { stack, id } = one.place;
     const started = performance.now();
     progress.start(stack);

@@ -1,11 +1,11 @@
 import { inventory } from "../cleanup/inventory.ts";
 import { remove } from "../cleanup/remove.ts";
+import { each } from "../cleanup/rest.ts";
 import type { Item } from "../cleanup/types.ts";
 import { workstationName } from "../components/names.ts";
 import { messageOf } from "../training/errors.ts";
 import { Machine } from "../workstation/machine.ts";
 import type { Place } from "./contract.ts";
-import { pooled } from "./pool.ts";
 
 /** What was done to students' machines. */
 export interface Stopped {
@@ -38,7 +38,7 @@ export async function stopMachines(places: readonly Place[], say: (line: string)
     const removal = await remove(named, { remove: runs, kept: [] }, { progress: say });
     result.deleted.push(...removal.removed.map(({ name }) => name));
     result.failed.push(...removal.failed.map(({ item, why }) => `${item.name}: ${why}`));
-    await pooled(
+    await each(
       stations.filter(({ state }) => state !== "TERMINATED"),
       AT_ONCE,
       (item) => stop(project, item, result, say),

@@ -1,3 +1,4 @@
+import { each } from "../cleanup/rest.ts";
 import { UserError } from "../training/errors.ts";
 import { roomOf } from "./arithmetic.ts";
 import type { CourseRecord, Outcome, Place, Student } from "./contract.ts";
@@ -7,7 +8,6 @@ import { foundationStackOf } from "./names.ts";
 import { chosen } from "./only.ts";
 import type { OpenCourse } from "./open.ts";
 import { type Assignment, assign, withPlaces } from "./places.ts";
-import { pooled } from "./pool.ts";
 import { SILENT } from "./progress.ts";
 import type { Engine } from "./pulumi/engine.ts";
 import { changeRecord } from "./record.ts";
@@ -58,7 +58,7 @@ export async function up(opened: OpenCourse, options: UpOptions): Promise<Course
     }
     progress.phase("Students", wanted.length);
     outcomes.push(
-      ...(await pooled(wanted, atOnceOf(options), async (student) => {
+      ...(await each(wanted, atOnceOf(options), async (student) => {
         const place = assignment.places[student.id];
         const problem = placeProblem(student, place, assignment, ground.outcomes, course.name);
         if (problem || !place) {
@@ -138,7 +138,7 @@ async function removeStudents(engine: Engine, keeper: RecordKeeper, options: UpO
     await keeper.change((record) => withLeft(record, remove, { exported }));
   }
   progress.phase("Leaving", remove.length);
-  return pooled(remove, atOnceOf(options), async (id) => {
+  return each(remove, atOnceOf(options), async (id) => {
     const { stack } = keeper.record.places[id] as Place;
     const outcome = await turn({ name: stack }, options, async () => {
       const run = await engine.destroy(stack, { signal, refresh: true, onStep: (step) => progress.step(stack, step) });

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GuestLevel } from "../../localcloud/guests/guest.ts";
 import { EXIT } from "../../training/errors.ts";
-import { CourseStage, type Say } from "./courseStage.ts";
+import { CourseStage } from "./courseStage.ts";
 import { NOT_SHOWN } from "./stage.ts";
+import { closingTable, type Played, play, type Say, type Step } from "./steps.ts";
 
 export interface CourseRehearsalOptions {
   guest?: GuestLevel;
@@ -13,15 +14,7 @@ export interface CourseRehearsalOptions {
   students?: number;
 }
 
-interface Step {
-  name: string;
-  title: string;
-  work: (stage: CourseStage, say: Say) => Promise<string>;
-  /** Runs even if an earlier step failed: it takes away what is there. */
-  always?: boolean;
-}
-
-const STEPS: readonly Step[] = [
+const STEPS: readonly Step<CourseStage>[] = [
   { name: "prepare", title: "Prepare what is missing", work: (stage, say) => stage.prepare(say) },
   { name: "start", title: "Start the local Google Cloud with two projects", work: (stage) => stage.start() },
   { name: "plan", title: "The arithmetic (mlt course plan)", work: (stage) => stage.plan() },
@@ -43,15 +36,12 @@ const STEPS: readonly Step[] = [
   { name: "prove", title: "Prove that nothing is left", work: (stage) => stage.prove(), always: true },
 ];
 
-export interface CourseRehearsalReport {
+export interface CourseRehearsalReport extends Omit<Played, "interrupted"> {
   ok: boolean;
   level: GuestLevel | "none";
   /** What this way of working does not show. */
   notShown: string[];
   students: number;
-  phases: { name: string; seconds: number; detail: string }[];
-  seconds: number;
-  failure?: { phase: string; message: string };
 }
 
 /** Of a rehearsal whose states lie in a folder. */
@@ -64,63 +54,22 @@ const NOT_REHEARSED = ["states in gs:// with a key of Cloud KMS", "Google's own 
 export async function rehearseCourse({ guest, json, students = 12 }: CourseRehearsalOptions): Promise<number> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "mlt-rehearsal-")));
   const stage = new CourseStage({ folder, students, ...(guest ? { guest } : {}) });
-  const interrupted = new AbortController();
-  const onSignal = () => interrupted.abort(new Error("interrupted"));
-  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-  stage.signal = interrupted.signal;
-  const started = performance.now();
-  const say: Say = (line) => (json ? console.error : console.log)(line);
-  const report: CourseRehearsalReport = { ok: false, level: "none", notShown: [], students, phases: [], seconds: 0 };
-  try {
-    for (const step of STEPS) {
-      if (report.failure && !step.always) continue;
-      // What takes away is not broken off by the Ctrl-C that broke off the rest.
-      if (step.always && interrupted.signal.aborted) stage.signal = undefined;
-      await take(step, stage, report, say);
-    }
-  } finally {
-    await stage.close();
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    rmSync(folder, { recursive: true, force: true });
-  }
-  report.level = stage.level;
-  report.notShown = [...(report.level === "none" ? [] : NOT_SHOWN[report.level]), ...NOT_REHEARSED];
-  report.seconds = since(started);
-  report.ok = !report.failure;
+  const say: Say = json ? console.error : console.log;
+  const { interrupted, ...played } = await play(STEPS, stage, say).finally(() =>
+    rmSync(folder, { recursive: true, force: true }),
+  );
+  const { level } = stage;
+  const notShown = [...(level === "none" ? [] : NOT_SHOWN[level]), ...NOT_REHEARSED];
+  const report: CourseRehearsalReport = { ok: !played.failure, level, notShown, students, ...played };
   if (json) console.log(JSON.stringify(report));
   else console.log(`\n${table(report)}\n`);
   if (report.ok) return 0;
-  return interrupted.signal.aborted ? EXIT.interrupted : 1;
-}
-
-async function take(step: Step, stage: CourseStage, report: CourseRehearsalReport, say: Say): Promise<void> {
-  const started = performance.now();
-  say(`… ${step.title}`);
-  try {
-    const detail = await step.work(stage, (line) => say(`    ${line}`));
-    report.phases.push({ name: step.name, seconds: since(started), detail });
-    say(`✔ ${step.title}: ${detail} (${since(started)} s)`);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    report.phases.push({ name: step.name, seconds: since(started), detail: "failed" });
-    report.failure ??= { phase: step.name, message };
-    say(`✖ ${step.title}: ${message}`);
-    if (process.env.MLT_DEBUG && error instanceof Error) console.error(error.stack);
-  }
-}
-
-function since(started: number): number {
-  return Math.round((performance.now() - started) / 100) / 10;
+  return interrupted ? EXIT.interrupted : 1;
 }
 
 function table(report: CourseRehearsalReport): string {
-  const rows: [string, string][] = report.phases.map(({ name, seconds, detail }) => [
-    name,
-    `${seconds.toFixed(1).padStart(6)} s  ${detail}`,
+  return closingTable(report, [
+    ["students", String(report.students)],
+    ["machine", `${report.level} (not shown: ${report.notShown.join(", ")})`],
   ]);
-  rows.push(["total", `${report.seconds.toFixed(1).padStart(6)} s`], ["students", String(report.students)]);
-  rows.push(["machine", `${report.level} (not shown: ${report.notShown.join(", ")})`]);
-  if (report.failure) rows.push(["failed", `${report.failure.phase}: ${report.failure.message}`]);
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join("\n");
 }

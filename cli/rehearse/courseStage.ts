@@ -11,8 +11,7 @@ import { chooseDriver, type GuestDriver, type GuestLevel } from "../../localclou
 import { leftovers } from "../../localcloud/leftovers.ts";
 import { type LocalCloud, startLocalCloud } from "../../localcloud/server.ts";
 import { clientVariables } from "../local/variables.ts";
-
-export type Say = (line: string) => void;
+import type { Say } from "./steps.ts";
 
 const MLT = fileURLToPath(new URL("../mlt.js", import.meta.url));
 const PROJECTS = ["rehearsal-one", "rehearsal-two"] as const;

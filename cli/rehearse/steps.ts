@@ -35,6 +35,8 @@ export async function play<S extends Playable>(steps: readonly Step<S>[], stage:
   try {
     for (const step of steps) {
       if (played.failure && !step.always) continue;
+      // What takes away is not broken off by the Ctrl-C that broke off the rest.
+      if (step.always && interrupted.signal.aborted) stage.signal = undefined;
       await take(step, stage, played, say);
       if (interrupted.signal.aborted) played.failure ??= { phase: step.name, message: "interrupted" };
     }

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { defaultAtOnce, pooled } from "../../course/pool.ts";
+import { each } from "../../cleanup/rest.ts";
+import { defaultAtOnce } from "../../course/pool.ts";
 import { type Lectern, openLectern } from "./lectern.ts";
 
 let room: Lectern;
@@ -66,7 +67,7 @@ test("freeze asks, too, and says what of a class that is not up yet", async () =
 
 test("so many at once, in order, never more; as many as processors and memory bear", async () => {
   let [now, most] = [0, 0];
-  const results = await pooled([5, 1, 4, 2, 3], 2, async (wait) => {
+  const results = await each([5, 1, 4, 2, 3], 2, async (wait) => {
     now += 1;
     most = Math.max(most, now);
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -74,7 +75,7 @@ test("so many at once, in order, never more; as many as processors and memory be
     return wait * 10;
   });
   assert.deepEqual([results, most], [[50, 10, 40, 20, 30], 2]);
-  assert.deepEqual(await pooled([], 3, async () => 1), []);
+  assert.deepEqual(await each([], 3, async () => 1), []);
   const GB = 2 ** 30;
   assert.deepEqual(
     [defaultAtOnce(4, 64 * GB), defaultAtOnce(4, 2 * GB), defaultAtOnce(64, 640 * GB), defaultAtOnce(1, 0)],
