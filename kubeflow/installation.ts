@@ -8,6 +8,7 @@ import { type Credentials, withCredentials } from "./transforms/credentials.ts";
 import { withoutDropped } from "./transforms/drop.ts";
 import { type Digests, pinImages } from "./transforms/images.ts";
 import { withLabels } from "./transforms/labels.ts";
+import { withPodSecurity } from "./transforms/podSecurity.ts";
 import { withRequests } from "./transforms/requests.ts";
 import { withLeastRights } from "./transforms/rights.ts";
 import { withSettings } from "./transforms/settings.ts";
@@ -42,6 +43,7 @@ export function installation(
   objects = withCredentials(objects, wishes.credentials);
   objects = withVolumes(objects, wishes.volumes);
   objects = withLeastRights(objects);
+  objects = withPodSecurity(objects);
   const added = [...networkPolicies(), ...(servingAccess() as KubeObject[]), ...admissionRules()];
   objects = withLabels([...objects, ...added], wishes.environment);
   const known = release.images.map(({ pinned }) => pinned);

@@ -9,6 +9,7 @@ import { withCredentials } from "../../kubeflow/transforms/credentials.ts";
 import { DROPPED, withoutDropped } from "../../kubeflow/transforms/drop.ts";
 import { imageUses, pinImages } from "../../kubeflow/transforms/images.ts";
 import { withLabels } from "../../kubeflow/transforms/labels.ts";
+import { withPodSecurity } from "../../kubeflow/transforms/podSecurity.ts";
 import { totalRequests, withRequests } from "../../kubeflow/transforms/requests.ts";
 import { RUNNER_RULES, withLeastRights } from "../../kubeflow/transforms/rights.ts";
 import { withSettings } from "../../kubeflow/transforms/settings.ts";
@@ -244,6 +245,20 @@ test("what is left out is left out, and what only the cluster writes is not sent
   const { status, metadata } = find(objects, "CustomResourceDefinition", "toys.example.test");
   assert.deepEqual([status, metadata], [undefined, { name: "toys.example.test" }]);
   assert.equal(new Set(DROPPED).size, DROPPED.length);
+});
+
+test("the namespace takes no pod that would reach its node, whatever its manifest says; stricter stays", () => {
+  const label = "pod-security.kubernetes.io/enforce";
+  const objects = pure((given) => withPodSecurity(given));
+  const changed = objects.filter((object, index) => JSON.stringify(object) !== JSON.stringify(samples()[index]));
+  const namespace = (labels: Record<string, string>): KubeObject => ({
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: { name: "kubeflow", labels },
+  });
+  assert.deepEqual(changed, [namespace({ team: "a", [label]: "baseline" })]);
+  assert.deepEqual(withPodSecurity([namespace({ [label]: "privileged" })]), [namespace({ [label]: "baseline" })]);
+  assert.deepEqual(withPodSecurity([namespace({ [label]: "restricted" })]), [namespace({ [label]: "restricted" })]);
 });
 
 test("labels say whose an object is; selectors stay", () => {
